@@ -1,0 +1,134 @@
+import {
+  authorSchema,
+  changedFileSchema,
+  draftEntrySchema,
+  failureSchema,
+  sessionStatusSchema,
+} from "./entry.ts"
+import { promptIdSchema } from "./ids.ts"
+import { textSchema } from "./text.ts"
+import { z } from "./zod.ts"
+
+/** Names one try of one prompt. */
+export const attemptRefSchema = z.object({
+  promptId: promptIdSchema,
+  attempt: z.int().positive(),
+})
+export type AttemptRef = z.infer<typeof attemptRefSchema>
+
+export const terminalStateSchema = z.enum(["succeeded", "failed", "stopped", "interrupted"])
+export type TerminalState = z.infer<typeof terminalStateSchema>
+
+/** What PostgreSQL hands out once per attempt, and the room hands to its runner. */
+export const claimSchema = z.object({
+  ...attemptRefSchema.shape,
+  generation: z.int().positive(),
+  turnId: promptIdSchema,
+  text: textSchema,
+  author: authorSchema,
+  attachments: z.array(z.object({ fileId: z.string(), name: textSchema })),
+  /** `provider/model`. */
+  model: z.string(),
+  agent: z.string(),
+  deadlines: z.object({
+    /** From the room sending `run` to the runner's `accepted`. */
+    acceptMs: z.int().positive(),
+    /** From OpenCode taking the prompt to its first sign of work. */
+    startMs: z.int().positive(),
+    /** Longest silence of the model while no tool runs. */
+    silenceMs: z.int().positive(),
+    /** Whole turn. */
+    turnMs: z.int().positive(),
+  }),
+})
+export type Claim = z.infer<typeof claimSchema>
+
+export const fileDiffSchema = z.object({
+  ...changedFileSchema.shape,
+  binary: z.boolean(),
+  /** Unified diff; empty for binary files and beyond the size limit. */
+  patch: textSchema,
+})
+export const diffSchema = z.object({
+  /** Commit that the diff is against. */
+  base: z.string(),
+  files: z.array(fileDiffSchema),
+  /** Some patch was left out because the whole grew too large. */
+  truncated: z.boolean(),
+})
+export type Diff = z.infer<typeof diffSchema>
+
+export const bootPhaseSchema = z.enum(["machine", "clone", "agent", "warm-up"])
+export type BootPhase = z.infer<typeof bootPhaseSchema>
+
+const runnerReports = [
+  z.object({ type: z.literal("attempt.accepted"), ...attemptRefSchema.shape }),
+  z.object({ type: z.literal("attempt.running"), ...attemptRefSchema.shape }),
+  z.object({
+    type: z.literal("attempt.ended"),
+    ...attemptRefSchema.shape,
+    state: terminalStateSchema,
+    error: failureSchema.nullable(),
+  }),
+  z.object({
+    type: z.literal("boot.phase"),
+    generation: z.int().positive(),
+    phase: bootPhaseSchema,
+    state: z.enum(["running", "done", "failed"]),
+    /** Time since the phase began. */
+    durationMs: z.int().nonnegative(),
+    /** What the phase said, for its log. */
+    detail: textSchema,
+    error: failureSchema.nullable(),
+  }),
+  z.object({
+    type: z.literal("boot.ready"),
+    generation: z.int().positive(),
+    baseCommit: z.string(),
+    branch: textSchema,
+  }),
+  z.object({ type: z.literal("turn.diff"), turnId: promptIdSchema, diff: diffSchema }),
+] as const
+
+const roomReports = [
+  z.object({
+    type: z.literal("runner.link"),
+    generation: z.int().positive(),
+    state: z.enum(["connected", "lost"]),
+  }),
+  z.object({
+    type: z.literal("model.usage"),
+    callId: z.string(),
+    ...attemptRefSchema.partial().shape,
+    model: z.string(),
+    inputTokens: z.int().nonnegative(),
+    outputTokens: z.int().nonnegative(),
+    cachedInputTokens: z.int().nonnegative(),
+  }),
+] as const
+
+/** What a runner may report: durable facts that are not timeline entries. */
+export const runnerReportSchema = z.discriminatedUnion("type", runnerReports)
+export type RunnerReport = z.infer<typeof runnerReportSchema>
+
+/**
+ * All durable facts that are not timeline entries. They share the numbering of entries, so PostgreSQL applies both in
+ * one order.
+ */
+export const reportSchema = z.discriminatedUnion("type", [...runnerReports, ...roomReports])
+export type Report = z.infer<typeof reportSchema>
+export type ReportOf<Type extends Report["type"]> = Extract<Report, { type: Type }>
+
+/** One durable item of a runner's outbox. */
+export const outboxItemSchema = z.union([
+  z.object({ entry: draftEntrySchema }),
+  z.object({ report: runnerReportSchema }),
+])
+export type OutboxItem = z.infer<typeof outboxItemSchema>
+
+export const statusChangeSchema = z.object({
+  version: z.int().positive(),
+  status: sessionStatusSchema,
+  reason: textSchema,
+})
+export type StatusChange = z.infer<typeof statusChangeSchema>
