@@ -1,0 +1,48 @@
+import { describe, expect, test } from "vitest"
+import { addCounts, type Stage, stageCounts, summaryLine } from "./test-counts.ts"
+
+const tests: Stage = { name: "unit tests", vitest: "vitest.config.ts", deadlineMs: 1 }
+const build: Stage = { name: "web build", command: ["next", "build"], deadlineMs: 1 }
+
+function report(passed: number, failed = 0, skipped = 0) {
+  return {
+    numPassedTests: passed,
+    numFailedTests: failed,
+    numPendingTests: skipped,
+    numTodoTests: 0,
+  }
+}
+
+describe("a stage of tests", () => {
+  test("counts its tests", () => {
+    expect(stageCounts(tests, true, report(3, 0, 1))).toEqual({ passed: 3, failed: 0, skipped: 1 })
+    expect(stageCounts(tests, false, report(3, 2))).toEqual({ passed: 3, failed: 2, skipped: 0 })
+  })
+
+  test("fails when it ran nothing", () => {
+    expect(stageCounts(tests, true, report(0)).failed).toBe(1)
+    expect(stageCounts(tests, true, report(0, 0, 5)).failed).toBe(1)
+  })
+
+  test("fails when the run failed although each test passed, as when a file does not load", () => {
+    expect(stageCounts(tests, false, report(3)).failed).toBe(1)
+  })
+
+  test("fails when it left no report", () => {
+    expect(stageCounts(tests, true, undefined)).toEqual({ passed: 0, failed: 1, skipped: 0 })
+  })
+})
+
+test("any other stage counts as one", () => {
+  expect(stageCounts(build, true, undefined)).toEqual({ passed: 1, failed: 0, skipped: 0 })
+  expect(stageCounts(build, false, undefined)).toEqual({ passed: 0, failed: 1, skipped: 0 })
+})
+
+test("the summary names skipped tests only when there are any", () => {
+  const some = { passed: 2, failed: 1, skipped: 0 }
+
+  expect(summaryLine(some)).toBe("2 passed, 1 failed")
+  expect(summaryLine(addCounts(some, { passed: 1, failed: 0, skipped: 4 }))).toBe(
+    "3 passed, 1 failed, 4 skipped",
+  )
+})
