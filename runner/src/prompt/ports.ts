@@ -1,0 +1,62 @@
+import type { DraftEntry, Failure } from "#protocol/entry"
+import type { Delta } from "#protocol/runner"
+import type { AttemptRef, Claim, Diff, RunnerReport, TerminalState } from "#protocol/work"
+
+/** The way to the room. Entries and reports are durable and keep their order; deltas may be lost. */
+export type Emit = {
+  /** Returns at once; the outbox stores the entry before it is sent. */
+  entry(draft: DraftEntry): void
+  report(report: RunnerReport): void
+  deltas(deltas: Delta[]): void
+}
+
+/** What the prompt loop needs of the workspace. */
+export type Workspace = {
+  /** Absolute path of the checkout. */
+  directory: string
+  /** Everything that differs from the turn's base, untracked files included. */
+  changes(): Promise<Diff>
+}
+
+export type AttemptRecord = AttemptRef & {
+  generation: number
+  turnId: Claim["turnId"]
+  /** Id of the agent's user message, minted here; known before the agent is asked. */
+  messageId: string
+  /** `journalled` until the agent took the prompt, then `running`, then how it ended. */
+  state: "journalled" | "running" | TerminalState
+  error: Failure | null
+  /** Kept while the attempt lives, so that it can be sent or followed after a restart. */
+  claim: Claim | null
+  stopRequested: boolean
+}
+
+/** All that the runner must know after a crash. Attempts stand oldest first; only the last may be alive. */
+export type JournalRecord = {
+  /** The agent's session that all prompts of our session share. */
+  agentSessionId: string | null
+  attempts: AttemptRecord[]
+}
+
+export type Journal = {
+  read(): JournalRecord | null
+  /** Returns when the record is on disk. After a crash either the old or the new record is read. */
+  write(record: JournalRecord): void
+}
+
+/** One attempt at a time, from the room's `run` to the terminal report. Nothing here throws for what the room sends. */
+export type PromptLoop = {
+  /** Starts the attempt, or answers a known one with its recorded state. */
+  run(claim: Claim): void
+  stop(attempt: AttemptRef): void
+  /** Reports the recorded state again. */
+  report(attempt: AttemptRef): void
+  /** Emits the open texts of these entries as checkpoints. */
+  resend(keys: string[]): void
+  /** Settles the attempt that an earlier runner left behind. Called once, after the agent is up, before the first hello. */
+  recover(): Promise<void>
+  /** The attempt that has not ended yet: what `hello` names. */
+  current(): AttemptRef | null
+  /** Stops following; the attempt stays journalled for the next runner. */
+  close(): Promise<void>
+}
