@@ -1,0 +1,66 @@
+import { rm } from "node:fs/promises"
+import { parseArgs } from "node:util"
+import * as z from "zod"
+import { launchPostgres } from "./launch.ts"
+import { StartError } from "./start-error.ts"
+
+const USAGE = "usage: main.ts --data DIR [--port N] [--throwaway]"
+const WATCH_MS = 250
+
+/**
+ * Keeps a server in the foreground and prints `{url, pid}` on one line when it is ready. SIGTERM and SIGINT stop it.
+ * With --throwaway it also stops when its standard input ends, which it does when its parent dies, and removes DIR.
+ */
+async function main(): Promise<number> {
+  const { data, port, throwaway } = readArguments()
+  const ended = endOfUse(throwaway)
+  const server = await launchPostgres({ dataDir: data, port, isThrowaway: throwaway })
+  console.log(JSON.stringify({ url: server.url, pid: server.pid }))
+  const reason = await Promise.race([ended, death(server.isAlive)])
+  await server.stop()
+  if (throwaway) await rm(data, { recursive: true, force: true })
+  if (reason === "asked") return 0
+  console.error(`PostgreSQL (process ${server.pid}) ended by itself; see ${data}/postgres.log`)
+  return 1
+}
+
+function readArguments() {
+  const { values } = parseArgs({
+    options: {
+      data: { type: "string" },
+      port: { type: "string" },
+      throwaway: { type: "boolean", default: false },
+    },
+  })
+  const schema = z.object({
+    data: z.string({ error: USAGE }).min(1, USAGE),
+    port: z.coerce.number({ error: USAGE }).int().min(1).max(65_535).optional(),
+    throwaway: z.boolean(),
+  })
+  return schema.parse(values)
+}
+
+function endOfUse(isBoundToStdin: boolean): Promise<"asked"> {
+  return new Promise((resolve) => {
+    process.once("SIGTERM", () => resolve("asked"))
+    process.once("SIGINT", () => resolve("asked"))
+    if (isBoundToStdin) process.stdin.once("close", () => resolve("asked")).resume()
+  })
+}
+
+function death(isAlive: () => boolean): Promise<"died"> {
+  return new Promise((resolve) => {
+    const timer = setInterval(() => {
+      if (isAlive()) return
+      clearInterval(timer)
+      resolve("died")
+    }, WATCH_MS)
+  })
+}
+
+try {
+  process.exit(await main())
+} catch (error) {
+  console.error(error instanceof StartError ? error.message : error)
+  process.exit(1)
+}
