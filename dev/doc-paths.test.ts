@@ -71,10 +71,10 @@ test("a make target or npm script that a document promises must exist", () => {
   ])
 })
 
-test("addresses, packages, media types and code blocks are not paths", () => {
+test("addresses, packages, import specifiers, media types and code blocks are not paths", () => {
   write(
     "README.md",
-    "`/api/health` `@prisma/client` `#protocol/room` `application/json` `node_modules/.bin/node`\n```\nserver/gone.ts\n```\n",
+    "`/api/health` `./reduce.ts` `@prisma/client` `#protocol/room` `application/json` `node_modules/.bin/node`\n```\nserver/gone.ts\n```\n",
   )
 
   expect(deadMentions(root)).toEqual([])

@@ -33,7 +33,7 @@ export function mentions(markdown: string): Mention[] {
 }
 
 function isPath(code: string): boolean {
-  if (/\s/.test(code) || notOurs.test(code)) return false
+  if (/\s/.test(code) || code.startsWith("./") || notOurs.test(code)) return false
   return topLevel.test(code) || fileWithFolder.test(code)
 }
 
