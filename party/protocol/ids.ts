@@ -22,7 +22,7 @@ export type TeamId = z.infer<typeof teamIdSchema>
 export type UserId = z.infer<typeof userIdSchema>
 export type PromptId = z.infer<typeof promptIdSchema>
 
-export type IdPrefix = "ses" | "team" | "usr" | "prm" | "key" | "call"
+export type IdPrefix = "ses" | "team" | "usr" | "prm" | "key" | "grt" | "call"
 
 /**
  * A prefixed id that sorts by its creation time: 48 bits of milliseconds, then 80 random bits.

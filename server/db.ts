@@ -1,0 +1,27 @@
+import { PrismaPg } from "@prisma/adapter-pg"
+import { type Prisma, PrismaClient } from "../prisma/generated/client.ts"
+import { env } from "./env.ts"
+
+export type Database = PrismaClient
+/** What a verb holds inside `db.$transaction`. */
+export type Transaction = Prisma.TransactionClient
+
+/** How long a caller waits for PostgreSQL to take a connection before it is told to come back later. */
+const CONNECT_DEADLINE_MS = 3_000
+
+/** A client of its own on `url`; whoever makes one ends it with `$disconnect`. */
+export function connectDatabase(url: string): Database {
+  const adapter = new PrismaPg(
+    { connectionString: url, connectionTimeoutMillis: CONNECT_DEADLINE_MS },
+    { onPoolError: () => undefined },
+  )
+  return new PrismaClient({ adapter, errorFormat: "minimal" })
+}
+
+let shared: Database | undefined
+
+/** The process's client on DATABASE_URL, made at first use. */
+export function database(): Database {
+  shared ??= connectDatabase(env().DATABASE_URL)
+  return shared
+}
