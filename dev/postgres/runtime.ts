@@ -57,6 +57,8 @@ function runtimeAt(native: string): Runtime {
     initdb: join(native, "bin/initdb"),
     env: {
       PATH: process.env.PATH,
+      // Next's types make this one required in every environment.
+      NODE_ENV: process.env.NODE_ENV,
       LC_ALL: "C",
       TZ: "UTC",
       LD_LIBRARY_PATH: `/proc/self/cwd/../lib:${join(native, "lib")}`,
