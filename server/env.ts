@@ -27,39 +27,41 @@ export const modelProviderSchema = z.enum([
 ])
 export type ModelProvider = z.infer<typeof modelProviderSchema>
 
-const schema = z
-  .object({
-    DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: "must be a postgres:// URL" }),
-    /** 1 on a laptop and in tests: allows stand-ins, local sandboxes, file:// repositories. */
-    AGENT_OPS_LOCAL: flag,
-    /** Directory of the local stack: pids, sandboxes, logs. */
-    AGENT_OPS_HOME: z.string().min(1).optional(),
-    /** Origin that people open. */
-    APP_URL: origin,
-    /** Origin by which this server reaches the rooms, and by which browsers do. */
-    ROOMS_URL: origin,
-    ROOMS_PUBLIC_URL: origin.optional(),
-    SERVER_SIGNING_KEY: ed25519Key,
-    ROOMS_VERIFY_KEY: ed25519Key,
-    /** The providers that the broker has keys for, in order of preference; the first model of the first is the default. */
-    MODEL_PROVIDERS: list.pipe(z.array(modelProviderSchema)),
-    /** Model names that the compatible provider serves. */
-    COMPATIBLE_MODELS: list,
-    SANDBOX_PROVIDER: z.enum(["local", "in-memory"]).default("local"),
-    SANDBOX_READY_DEADLINE_SECONDS: seconds(180),
-    SANDBOX_CREATE_DEADLINE_SECONDS: seconds(60),
-    SANDBOX_CLONE_DEADLINE_SECONDS: seconds(120),
-    SANDBOX_AGENT_DEADLINE_SECONDS: seconds(60),
-    SANDBOX_WARM_UP_DEADLINE_SECONDS: seconds(60),
-    /** How long a lost runner may stay silent before its sandbox counts as gone. */
-    RUNNER_GRACE_SECONDS: seconds(180),
-    MAX_STARTING_SANDBOXES: z.coerce.number().int().positive().default(2),
-    TURN_ACCEPT_DEADLINE_SECONDS: seconds(15),
-    TURN_START_DEADLINE_SECONDS: seconds(120),
-    TURN_SILENCE_DEADLINE_SECONDS: seconds(300),
-    TURN_DEADLINE_SECONDS: seconds(3600),
-    LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
-  })
+/** Each variable by itself; what they ask of each other follows below. */
+export const variablesSchema = z.object({
+  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/, error: "must be a postgres:// URL" }),
+  /** 1 on a laptop and in tests: allows stand-ins, local sandboxes, file:// repositories. */
+  AGENT_OPS_LOCAL: flag,
+  /** Directory of the local stack: pids, sandboxes, logs. */
+  AGENT_OPS_HOME: z.string().min(1).optional(),
+  /** Origin that people open. */
+  APP_URL: origin,
+  /** Origin by which this server reaches the rooms, and by which browsers do. */
+  ROOMS_URL: origin,
+  ROOMS_PUBLIC_URL: origin.optional(),
+  SERVER_SIGNING_KEY: ed25519Key,
+  ROOMS_VERIFY_KEY: ed25519Key,
+  /** The providers that the broker has keys for, in order of preference; the first model of the first is the default. */
+  MODEL_PROVIDERS: list.pipe(z.array(modelProviderSchema)),
+  /** Model names that the compatible provider serves. */
+  COMPATIBLE_MODELS: list,
+  SANDBOX_PROVIDER: z.enum(["local", "in-memory"]).default("local"),
+  SANDBOX_READY_DEADLINE_SECONDS: seconds(180),
+  SANDBOX_CREATE_DEADLINE_SECONDS: seconds(60),
+  SANDBOX_CLONE_DEADLINE_SECONDS: seconds(120),
+  SANDBOX_AGENT_DEADLINE_SECONDS: seconds(60),
+  SANDBOX_WARM_UP_DEADLINE_SECONDS: seconds(60),
+  /** How long a lost runner may stay silent before its sandbox counts as gone. */
+  RUNNER_GRACE_SECONDS: seconds(180),
+  MAX_STARTING_SANDBOXES: z.coerce.number().int().positive().default(2),
+  TURN_ACCEPT_DEADLINE_SECONDS: seconds(15),
+  TURN_START_DEADLINE_SECONDS: seconds(120),
+  TURN_SILENCE_DEADLINE_SECONDS: seconds(300),
+  TURN_DEADLINE_SECONDS: seconds(3600),
+  LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
+})
+
+const schema = variablesSchema
   .transform((values) => ({
     ...values,
     ROOMS_PUBLIC_URL: values.ROOMS_PUBLIC_URL ?? values.ROOMS_URL,
