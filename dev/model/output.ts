@@ -44,6 +44,7 @@ export function streamedOutput(
       if (response.headersSent) await end(encoder.fail(status, message))
       else sendJson(response, status, form.error(status, message))
     },
+    hang: () => untilGone(signal),
   }
 }
 
@@ -52,6 +53,7 @@ export function wholeOutput(
   form: WireForm,
   head: ReplyHead,
   response: ServerResponse,
+  signal: AbortSignal,
 ): ReplyOutput {
   const parts: ReplyPart[] = []
   let chunks = 0
@@ -79,7 +81,12 @@ export function wholeOutput(
     async fail(status, message) {
       sendJson(response, status, form.error(status, message))
     },
+    hang: () => untilGone(signal),
   }
+}
+
+async function untilGone(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, "abort")
 }
 
 export function sendJson(response: ServerResponse, status: number, body: unknown): void {

@@ -209,7 +209,13 @@ function wholeItem(head: ReplyHead) {
     const id = itemId(head, part.type, index)
     switch (part.type) {
       case "reasoning":
-        return { type: "reasoning", id, summary: [summaryPart(part.text)], encrypted_content: null }
+        return {
+          type: "reasoning",
+          id,
+          summary: [summaryPart(part.text)],
+          // Callers that store nothing send reasoning back only when it has this.
+          encrypted_content: "scripted",
+        }
       case "text":
         return {
           type: "message",

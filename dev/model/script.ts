@@ -10,8 +10,10 @@ import { type Conversation, RequestRefused, type Turn, workingDirectory } from "
  * `httpError`, `raw` or `hang`, or the end of the script. "Counted by the assistant messages since
  * that user message" therefore counts responses, and a script always plays to its end.
  *
- * Nothing is remembered between requests: a request repeated after an error plays the same response
- * again, because a failed answer leaves no assistant message.
+ * Nothing is remembered between requests. A failed answer leaves no assistant message, so the
+ * request that repeats it is answered with the same response, however often it comes. The same holds
+ * for an answer without a word or a call, such as `{"raw": ""}` alone: OpenCode asks again at once
+ * and without end. Say something before `raw` for a script that goes on after a broken stream.
  */
 const toolStep = z.strictObject({
   tool: z.string().min(1),

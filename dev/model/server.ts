@@ -7,7 +7,7 @@ import { chatCompletions } from "./chat-completions.ts"
 import { RequestRefused } from "./conversation.ts"
 import { messages } from "./messages.ts"
 import { sendJson, streamedOutput, wholeOutput } from "./output.ts"
-import { perform } from "./perform.ts"
+import { clockUntil, perform } from "./perform.ts"
 import { respond } from "./respond.ts"
 import { responses } from "./responses.ts"
 import type { WireForm } from "./wire.ts"
@@ -93,8 +93,8 @@ async function answer(
   }
   const output = conversation.stream
     ? streamedOutput(form, head, conversation, response, signal)
-    : wholeOutput(form, head, response)
-  await perform(steps, output, id, signal)
+    : wholeOutput(form, head, response, signal)
+  await perform(steps, output, id, clockUntil(signal))
 }
 
 async function readBody(request: IncomingMessage): Promise<string> {
