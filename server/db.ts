@@ -1,5 +1,5 @@
 import { PrismaPg } from "@prisma/adapter-pg"
-import { type Prisma, PrismaClient } from "../prisma/generated/client.ts"
+import { Prisma, PrismaClient } from "../prisma/generated/client.ts"
 import { env } from "./env.ts"
 
 export type Database = PrismaClient
@@ -25,3 +25,6 @@ export function database(): Database {
   shared ??= connectDatabase(env().DATABASE_URL)
   return shared
 }
+
+/** Writes NULL into a JSON column; a plain null would be ambiguous with JSON's own. */
+export const SQL_NULL = Prisma.DbNull

@@ -1,0 +1,2 @@
+export { changeSession, lockSession } from "./change-session.ts"
+export { refreshStatus } from "./refresh-status.ts"

@@ -1,0 +1,85 @@
+import type { Failure, SessionStatus } from "#protocol/entry"
+import type { BootPhase } from "#protocol/work"
+
+/** The rows that a session's status follows from. */
+export type StatusFacts = {
+  ended: boolean
+  /** The newest sandbox. */
+  sandbox: {
+    state: "requested" | "starting" | "ready" | "stopping" | "stopped"
+    link: "absent" | "connected" | "lost"
+    /** Boot phase that began last. */
+    phase: BootPhase | null
+    error: Failure | null
+  } | null
+  /** An earlier sandbox of the session was ready once: this one wakes it. */
+  wakes: boolean
+  /** The attempt that has not ended. */
+  attempt: { state: "dispatched" | "running"; stopRequested: boolean } | null
+  queued: number
+  /** A queued prompt was meant to steer the running one. */
+  steerQueued: boolean
+}
+
+export type StatusWithReason = { status: SessionStatus; reason: string }
+
+const PHASE_REASON: Record<BootPhase, string> = {
+  machine: "Starts the sandbox's machine.",
+  clone: "Clones the repository.",
+  agent: "Starts the agent.",
+  "warm-up": "Warms the agent up.",
+}
+
+/** What a session is doing, and a sentence about what it waits for. */
+export function sessionStatus(facts: StatusFacts): StatusWithReason {
+  const { sandbox } = facts
+  if (facts.ended) return { status: "ended", reason: "The session was ended; its history stays." }
+  if (!sandbox) return { status: "queued", reason: "Waits for its first sandbox." }
+  switch (sandbox.state) {
+    case "requested":
+      return {
+        status: facts.wakes ? "waking" : "queued",
+        reason: "Waits for a free place to start its sandbox.",
+      }
+    case "starting":
+      return {
+        status: facts.wakes ? "waking" : "booting",
+        reason: PHASE_REASON[sandbox.phase ?? "machine"],
+      }
+    case "ready":
+      return readyStatus(facts, sandbox.link)
+    case "stopping":
+    case "stopped":
+      return stoppedStatus(sandbox.error)
+  }
+}
+
+function readyStatus(facts: StatusFacts, link: "absent" | "connected" | "lost"): StatusWithReason {
+  const busy = facts.attempt !== null || facts.queued > 0
+  if (link !== "connected") {
+    return {
+      status: busy ? "working" : "idle",
+      reason: "Lost contact with the sandbox; waits for it to come back.",
+    }
+  }
+  if (facts.attempt) return { status: "working", reason: attemptReason(facts, facts.attempt) }
+  if (facts.queued > 0) return { status: "working", reason: "Goes on to the next prompt." }
+  return { status: "idle", reason: "Waits for the next prompt." }
+}
+
+function attemptReason(
+  { steerQueued }: StatusFacts,
+  attempt: NonNullable<StatusFacts["attempt"]>,
+): string {
+  if (attempt.stopRequested) return "Stops the running prompt."
+  if (steerQueued) return "Works on a prompt; the steer runs next, right after it."
+  return "Works on a prompt."
+}
+
+function stoppedStatus(error: Failure | null): StatusWithReason {
+  if (!error) return { status: "sleeping", reason: "The sandbox sleeps; the next prompt wakes it." }
+  return {
+    status: "failed",
+    reason: `${error.message} Wake the session or send a prompt to retry.`,
+  }
+}
