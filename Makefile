@@ -32,14 +32,17 @@ demo: install ## one prompt, start to finish, in a private stack (JSON=1 prints 
 verify: install ## format, lint, import rules, types, dead code, documents: no database
 	@$(run) verify
 
-.PHONY: dev-rooms dev-model dev-opencode typecheck lint faults bench health
-dev-rooms: install ## the rooms alone, on port 8787
+.PHONY: dev-web dev-rooms dev-model dev-opencode typecheck lint faults bench health
+dev-web: install ## the web server alone, on port 3000; reads .env
+	@$(run) dev:web
+
+dev-rooms: install ## the rooms alone, on port 8787; reads .env
 	@$(run) dev:rooms
 
-dev-model: install ## the scripted model alone
+dev-model: install ## the scripted model alone, on port 8788
 	@$(run) dev:model
 
-dev-opencode: install ## the agent alone, with the scripted model
+dev-opencode: install ## the agent alone, with the scripted model, on port 4096
 	@$(run) dev:opencode
 
 typecheck: install ## the three TypeScript programs

@@ -1,0 +1,76 @@
+import { type ChildProcess, spawn } from "node:child_process"
+import { randomBytes } from "node:crypto"
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { parseArgs } from "node:util"
+import { startModel } from "./model/server.ts"
+
+/** The agent alone, as the sandbox starts it, with the scripted model behind it. Ends with Ctrl-C and keeps nothing. */
+const binary = fileURLToPath(
+  new URL("../node_modules/opencode-linux-x64/bin/opencode", import.meta.url),
+)
+const { values } = parseArgs({
+  options: {
+    port: { type: "string", default: "4096" },
+    directory: { type: "string", default: process.cwd() },
+  },
+})
+
+const home = mkdtempSync(join(tmpdir(), "agent-ops-opencode-"))
+const model = await startModel()
+const password = randomBytes(18).toString("base64url")
+const agent = serve()
+
+console.log(`OpenCode starts at http://127.0.0.1:${values.port} in ${values.directory}`)
+console.log(`user opencode, password ${password}`)
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => end(agent))
+agent.once("error", (error) => console.error(`OpenCode could not be started: ${error.message}`))
+agent.once("close", async (code) => {
+  await model.close()
+  rmSync(home, { recursive: true, force: true })
+  process.exit(code ?? 0)
+})
+
+function serve(): ChildProcess {
+  const config = {
+    autoupdate: false,
+    share: "disabled",
+    model: "scripted/demo-model",
+    enabled_providers: ["scripted"],
+    provider: {
+      scripted: {
+        npm: "@ai-sdk/openai-compatible",
+        options: { baseURL: `${model.url}/v1`, apiKey: "none" },
+        models: { "demo-model": { name: "demo model", tool_call: true } },
+      },
+    },
+    permission: { "*": "allow" },
+  }
+  const env: NodeJS.ProcessEnv = {
+    NODE_ENV: process.env.NODE_ENV,
+    PATH: process.env.PATH,
+    HOME: home,
+    OPENCODE_SERVER_PASSWORD: password,
+    OPENCODE_CONFIG_CONTENT: JSON.stringify(config),
+    OPENCODE_DISABLE_MODELS_FETCH: "1",
+    OPENCODE_DISABLE_AUTOUPDATE: "1",
+    OPENCODE_DISABLE_PROJECT_CONFIG: "1",
+  }
+  mkdirSync(values.directory, { recursive: true })
+  return spawn(binary, ["serve", "--hostname", "127.0.0.1", "--port", values.port], {
+    cwd: values.directory,
+    detached: true,
+    env,
+    stdio: ["ignore", "inherit", "inherit"],
+  })
+}
+
+/** OpenCode now and then swallows the first SIGTERM, and its shell commands live in its group. */
+function end({ pid }: ChildProcess) {
+  if (!pid) return
+  process.kill(-pid, "SIGTERM")
+  setTimeout(() => process.kill(-pid, "SIGKILL"), 5_000)
+}
