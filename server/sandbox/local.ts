@@ -1,0 +1,60 @@
+import { rm } from "node:fs/promises"
+import { delimiter, dirname, join } from "node:path"
+import { createSandbox } from "./local/create-sandbox.ts"
+import { sandboxDirectory } from "./local/directory.ts"
+import { readHandle } from "./local/handle.ts"
+import { listSandboxes } from "./local/list-sandboxes.ts"
+import { isAlive } from "./local/process-table.ts"
+import { findPrlimit } from "./local/realtime-tag.ts"
+import { terminateSandbox } from "./local/terminate-sandbox.ts"
+import type { ToolOptions } from "./local/tools.ts"
+import { parseSandboxId, type SandboxProvider } from "./provider.ts"
+
+export type LocalOptions = Partial<ToolOptions> & {
+  /** `<home>/sandboxes/<sessionId>` is a session's directory. */
+  home: string
+  /** Null to do without the tag that finds processes which cleared everything else. */
+  prlimit?: string | null
+  /** How long a runner that is asked to end may take to end its children in order. */
+  graceMs?: number
+}
+
+export type LocalSettings = Required<LocalOptions>
+
+const INSTALL_DIRECTORY = join(import.meta.dirname, "../..")
+
+const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+/**
+ * Sandboxes as plain processes of this machine, for laptops and tests: separated by directory and environment, not
+ * isolated from the person who runs them. They outlive this process; what is known of them stands in their directory.
+ */
+export function localProvider(options: LocalOptions): SandboxProvider {
+  const settings: LocalSettings = {
+    installDirectory: INSTALL_DIRECTORY,
+    runner: join(INSTALL_DIRECTORY, ".out/runner.js"),
+    path: `${dirname(process.execPath)}${delimiter}${SYSTEM_PATH}`,
+    prlimit: findPrlimit(),
+    graceMs: 5_000,
+    ...options,
+  }
+  const directoryOf = (sessionId: string) => sandboxDirectory(settings.home, sessionId)
+  return {
+    name: "local",
+    create: (spec, { signal }) => createSandbox(spec, settings, signal),
+    terminate: (id) => terminateSandbox(settings, id),
+    list: () => listSandboxes(settings.home),
+    async status(id) {
+      const session = parseSandboxId(id)
+      const handle = session && (await readHandle(directoryOf(session.sessionId).handle))
+      if (handle?.id !== id || !handle.leader) return "gone"
+      return (await isAlive(handle.leader)) ? "running" : "gone"
+    },
+    async forget(sessionId) {
+      const { root, handle } = directoryOf(sessionId)
+      const last = await readHandle(handle)
+      if (last) await terminateSandbox(settings, last.id)
+      await rm(root, { recursive: true, force: true, maxRetries: 3 })
+    },
+  }
+}
