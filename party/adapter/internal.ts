@@ -1,4 +1,5 @@
-import { attemptRefSchema } from "#protocol/work"
+import { failureSchema } from "#protocol/entry"
+import { attemptRefSchema, modelUsageSchema } from "#protocol/work"
 import { z } from "#protocol/zod"
 
 /**
@@ -28,25 +29,19 @@ export type Admission = z.infer<typeof admissionSchema>
 /** What the broker asks of a session's room. */
 export const brokerCallSchema = z.discriminatedUnion("call", [
   z.object({ call: z.literal("authorize-model") }),
-  z.object({
-    call: z.literal("usage"),
-    callId: z.string(),
-    promptId: attemptRefSchema.shape.promptId.nullable(),
-    attempt: z.int().positive().nullable(),
-    model: z.string(),
-    inputTokens: z.int().nonnegative(),
-    outputTokens: z.int().nonnegative(),
-    cachedInputTokens: z.int().nonnegative(),
-  }),
+  z.object({ call: z.literal("usage"), usage: modelUsageSchema }),
 ])
 export type BrokerCall = z.infer<typeof brokerCallSchema>
 
-/** The room's answer to `authorize-model`: which attempt pays, or why the token is refused. */
-export const modelGrantSchema = z.union([
-  z.object({ ok: z.literal(true), attempt: attemptRefSchema.nullable() }),
-  z.object({ ok: z.literal(false), reason: z.string(), message: z.string() }),
+/** The room's answer to `authorize-model`: who pays for which attempt, or why the token is refused. */
+export const modelPermitSchema = z.union([
+  z.object({
+    ok: z.literal(true),
+    value: z.object({ attempt: attemptRefSchema.nullable() }),
+  }),
+  z.object({ ok: z.literal(false), error: failureSchema }),
 ])
-export type ModelGrant = z.infer<typeof modelGrantSchema>
+export type ModelPermit = z.infer<typeof modelPermitSchema>
 
 /** A copy of the request that carries the admission and nothing an outsider set under our names. */
 export function admitted(request: Request, admission: Admission): Request {

@@ -80,7 +80,8 @@ async function verify<Schema extends z.ZodType>(
       audience,
       typ,
       clockTolerance: CLOCK_TOLERANCE_SECONDS,
-      requiredClaims: ["exp"],
+      // A sandbox's tokens end when its room fences the generation, which is checked at each use.
+      requiredClaims: typ === TOKEN_TYPE.ticket || typ === TOKEN_TYPE.call ? ["exp"] : [],
     })
     return schema.parse(payload)
   } catch (error) {

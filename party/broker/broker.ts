@@ -1,10 +1,11 @@
 import { sessionIdSchema } from "#protocol/ids"
+import type { ReportOf } from "#protocol/work"
 import { z } from "#protocol/zod"
 import {
   admitted,
   type BrokerCall,
-  type ModelGrant,
-  modelGrantSchema,
+  type ModelPermit,
+  modelPermitSchema,
 } from "../adapter/internal.ts"
 import { BadToken, verifyModelToken } from "../adapter/tokens.ts"
 import { bindings, type RoomsEnv } from "../env.ts"
@@ -37,8 +38,8 @@ export async function lendModel(
   const token = await readToken(request, config.SERVER_VERIFY_KEY)
   if (token instanceof Response) return token
   const session = roomOf(env, token.sessionId, token.generation)
-  const grant = await session.authorize()
-  if (!grant.ok) return refusal(401, grant.reason, grant.message)
+  const permit = await session.authorize()
+  if (!permit.ok) return refusal(401, permit.error.reason, permit.error.message)
 
   const upstream = upstreamFor(route.provider, route.path, config)
   if (!upstream) {
@@ -60,10 +61,9 @@ export async function lendModel(
     if (total.inputTokens + total.outputTokens === 0) return
     ctx.waitUntil(
       session.recordUsage({
-        call: "usage",
+        type: "model.usage",
         callId: `call_${crypto.randomUUID().replaceAll("-", "")}`,
-        promptId: grant.attempt?.promptId ?? null,
-        attempt: grant.attempt?.attempt ?? null,
+        ...permit.value.attempt,
         model: `${route.provider}/${call.model}`,
         ...total,
       }),
@@ -161,10 +161,10 @@ function roomOf(env: RoomsEnv, sessionId: string, generation: number) {
       ),
     )
   return {
-    authorize: async (): Promise<ModelGrant> =>
-      modelGrantSchema.parse(await (await ask({ call: "authorize-model" })).json()),
-    recordUsage: async (usage: BrokerCall) => {
-      const answer = await ask(usage)
+    authorize: async (): Promise<ModelPermit> =>
+      modelPermitSchema.parse(await (await ask({ call: "authorize-model" })).json()),
+    recordUsage: async (usage: ReportOf<"model.usage">) => {
+      const answer = await ask({ call: "usage", usage })
       if (!answer.ok) throw new Error(`The room did not record a call's usage: ${answer.status}`)
     },
   }

@@ -90,21 +90,24 @@ const runnerReports = [
   z.object({ type: z.literal("turn.diff"), turnId: promptIdSchema, diff: diffSchema }),
 ] as const
 
+/** One model call, as the broker counted it. */
+export const modelUsageSchema = z.object({
+  type: z.literal("model.usage"),
+  callId: z.string(),
+  ...attemptRefSchema.partial().shape,
+  model: z.string(),
+  inputTokens: z.int().nonnegative(),
+  outputTokens: z.int().nonnegative(),
+  cachedInputTokens: z.int().nonnegative(),
+})
+
 const roomReports = [
   z.object({
     type: z.literal("runner.link"),
     generation: z.int().positive(),
     state: z.enum(["connected", "lost"]),
   }),
-  z.object({
-    type: z.literal("model.usage"),
-    callId: z.string(),
-    ...attemptRefSchema.partial().shape,
-    model: z.string(),
-    inputTokens: z.int().nonnegative(),
-    outputTokens: z.int().nonnegative(),
-    cachedInputTokens: z.int().nonnegative(),
-  }),
+  modelUsageSchema,
 ] as const
 
 /** What a runner may report: durable facts that are not timeline entries. */

@@ -1,0 +1,37 @@
+import { claimAnswerSchema, ingestAnswerSchema, staleAnswerSchema } from "#protocol/call"
+import type { z } from "#protocol/zod"
+import type { Bindings } from "../env.ts"
+import type { PostResult } from "../room/input.ts"
+import { log } from "./log.ts"
+import { signPost } from "./tokens.ts"
+
+const POST_PATH = "/api/internal/rooms"
+const POST_DEADLINE_MS = 15_000
+
+export const postIngest = (config: Bindings, body: string) => post(config, body, ingestAnswerSchema)
+export const postClaimNext = (config: Bindings, body: string) =>
+  post(config, body, claimAnswerSchema)
+
+/** Posts to the server. Never throws: whatever is not a proper answer means "try again later". */
+async function post<Schema extends z.ZodType<object>>(
+  config: Bindings,
+  body: string,
+  schema: Schema,
+): Promise<PostResult<z.output<Schema>>> {
+  try {
+    const token = await signPost(config.ROOMS_SIGNING_KEY, POST_PATH, body)
+    const answer = await fetch(config.WEB_URL + POST_PATH, {
+      method: "POST",
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+      body,
+      signal: AbortSignal.timeout(POST_DEADLINE_MS),
+    })
+    const json: unknown = await answer.json()
+    if (answer.status === 409) return { ok: false, stale: staleAnswerSchema.parse(json) }
+    if (answer.ok) return { ok: true, ...schema.parse(json) }
+    log("post.refused", { status: answer.status })
+  } catch (error) {
+    log("post.failed", { error: error instanceof Error ? error.name : "unknown" })
+  }
+  return { ok: false, stale: null }
+}

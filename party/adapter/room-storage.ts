@@ -1,0 +1,132 @@
+import type { Store } from "../room/effects.ts"
+import type { RoomMeta } from "../room/meta.ts"
+import type { RoomReader, StoredEntry } from "../room/reader.ts"
+
+const SCHEMA = [
+  "CREATE TABLE IF NOT EXISTS entry (key TEXT PRIMARY KEY, seq INTEGER NOT NULL, firstSeq INTEGER NOT NULL, body TEXT)",
+  "CREATE INDEX IF NOT EXISTS entry_seq ON entry (seq)",
+  "CREATE TABLE IF NOT EXISTS report (seq INTEGER PRIMARY KEY, body TEXT NOT NULL)",
+  "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+  "CREATE TABLE IF NOT EXISTS attempt (promptId TEXT PRIMARY KEY, attempt INTEGER NOT NULL)",
+  "CREATE TABLE IF NOT EXISTS ticket (id TEXT PRIMARY KEY, exp INTEGER NOT NULL)",
+]
+
+/** Longer than the clock tolerance with which an expired ticket might still be accepted. */
+const TICKET_MARGIN_SECONDS = 120
+
+/** A session room's SQLite tables. All of it is synchronous, so nothing can come between a read and its use. */
+export class RoomStorage implements RoomReader {
+  readonly #storage: DurableObjectStorage
+  readonly #sql: SqlStorage
+
+  constructor(storage: DurableObjectStorage) {
+    this.#storage = storage
+    this.#sql = storage.sql
+    for (const statement of SCHEMA) this.#sql.exec(statement)
+  }
+
+  meta(): Partial<RoomMeta> {
+    const rows = this.#sql.exec<{ name: string; value: string }>("SELECT name, value FROM meta")
+    return Object.fromEntries([...rows].map(({ name, value }) => [name, JSON.parse(value)]))
+  }
+
+  place(key: string): { seq: number; firstSeq: number } | null {
+    return this.#first<{ seq: number; firstSeq: number }>(
+      "SELECT seq, firstSeq FROM entry WHERE key = ?",
+      key,
+    )
+  }
+
+  body(key: string): string | null {
+    const row = this.#first<{ body: string | null }>("SELECT body FROM entry WHERE key = ?", key)
+    return row?.body ?? null
+  }
+
+  entriesAfter(seq: number): Iterable<StoredEntry> {
+    return this.#sql.exec<StoredEntry>(
+      "SELECT key, seq, body FROM entry WHERE seq > ? AND body IS NOT NULL ORDER BY seq",
+      seq,
+    )
+  }
+
+  reportsAfter(seq: number): Iterable<{ seq: number; body: string }> {
+    return this.#sql.exec<{ seq: number; body: string }>(
+      "SELECT seq, body FROM report WHERE seq > ? ORDER BY seq",
+      seq,
+    )
+  }
+
+  lastAttempt(promptId: string): number {
+    const query = "SELECT attempt FROM attempt WHERE promptId = ?"
+    return this.#first<{ attempt: number }>(query, promptId)?.attempt ?? 0
+  }
+
+  ticketUsed(id: string): boolean {
+    return this.#first<{ id: string }>("SELECT id FROM ticket WHERE id = ?", id) !== null
+  }
+
+  /** One transaction: either all of it is stored or nothing. */
+  write(store: Store): void {
+    this.#storage.transactionSync(() => {
+      for (const { key, seq, firstSeq, body } of store.entries) {
+        this.#sql.exec(
+          "INSERT INTO entry (key, seq, firstSeq, body) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET seq = excluded.seq, body = excluded.body",
+          key,
+          seq,
+          firstSeq,
+          body,
+        )
+      }
+      for (const { seq, body } of store.reports) {
+        this.#sql.exec("INSERT INTO report (seq, body) VALUES (?, ?)", seq, body)
+      }
+      for (const [name, value] of Object.entries(store.meta)) {
+        this.#sql.exec(
+          "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+          name,
+          JSON.stringify(value),
+        )
+      }
+      for (const { promptId, attempt } of store.attempts) {
+        this.#sql.exec(
+          "INSERT INTO attempt (promptId, attempt) VALUES (?, ?) ON CONFLICT (promptId) DO UPDATE SET attempt = excluded.attempt",
+          promptId,
+          attempt,
+        )
+      }
+      this.#writeTickets(store.tickets)
+      this.#drop(store)
+    })
+  }
+
+  #writeTickets(tickets: Store["tickets"]): void {
+    const [first] = tickets
+    if (!first) return
+    const oldest = Math.min(...tickets.map((ticket) => ticket.expiresAtSeconds))
+    this.#sql.exec("DELETE FROM ticket WHERE exp < ?", oldest - TICKET_MARGIN_SECONDS)
+    for (const { jti, expiresAtSeconds } of tickets) {
+      this.#sql.exec(
+        "INSERT INTO ticket (id, exp) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        jti,
+        expiresAtSeconds,
+      )
+    }
+  }
+
+  #drop({ dropBodies, dropReportsUpTo }: Store): void {
+    if (dropBodies) {
+      this.#sql.exec(
+        "UPDATE entry SET body = NULL WHERE seq > ? AND seq <= ?",
+        dropBodies.after,
+        dropBodies.upTo,
+      )
+    }
+    if (dropReportsUpTo !== null) {
+      this.#sql.exec("DELETE FROM report WHERE seq <= ?", dropReportsUpTo)
+    }
+  }
+
+  #first<Row extends Record<string, SqlStorageValue>>(query: string, value: string): Row | null {
+    return this.#sql.exec<Row>(query, value).next().value ?? null
+  }
+}
