@@ -1,0 +1,90 @@
+import { createHash } from "node:crypto"
+import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { runCommand } from "../run-command.ts"
+import { signal } from "./leftovers.ts"
+
+export const ROOT = fileURLToPath(new URL("../..", import.meta.url))
+
+const BUILD_DEADLINE_MS = 5 * 60_000
+const LOCK_POLL_MS = 100
+const WEB_SOURCES = [
+  "app/**/*.{ts,tsx,css}",
+  "server/**/*.ts",
+  "party/protocol/*.ts",
+  "prisma/schema.prisma",
+  "next.config.ts",
+  "package-lock.json",
+]
+
+/** Builds what a stack runs and what has changed since: the web app for production and the runner's bundle. */
+export async function buildAll(say: (line: string) => void): Promise<void> {
+  await withBuildLock(async () => {
+    if (!existsSync(join(ROOT, "prisma/generated/client.ts"))) await npm("generate")
+    await npm("runner:build")
+    const wanted = hashOf(WEB_SOURCES)
+    if (builtHash() === wanted) return
+    say("Building the web app for production (once per change)…")
+    await npm("build")
+    writeFileSync(STAMP, wanted)
+  })
+}
+
+const STAMP = join(ROOT, ".next/agent-ops-sources")
+
+function builtHash(): string | null {
+  return existsSync(STAMP) && existsSync(join(ROOT, ".next/BUILD_ID"))
+    ? readFileSync(STAMP, "utf8")
+    : null
+}
+
+function hashOf(patterns: string[]): string {
+  const hash = createHash("sha256")
+  for (const file of globSync(patterns, { cwd: ROOT }).sort()) {
+    if (file.endsWith(".test.ts")) continue
+    hash
+      .update(file)
+      .update("\0")
+      .update(readFileSync(join(ROOT, file)))
+      .update("\0")
+  }
+  return hash.digest("hex")
+}
+
+async function npm(script: string): Promise<void> {
+  const done = await runCommand(["npm", "run", "--silent", script], {
+    deadlineMs: BUILD_DEADLINE_MS,
+    capture: true,
+    env: { NEXT_TELEMETRY_DISABLED: "1" },
+  })
+  if (!done.ok) throw new Error(`npm run ${script} ${done.reason}:\n${done.output}`)
+}
+
+/** Stacks that start together share one build. */
+async function withBuildLock(build: () => Promise<void>): Promise<void> {
+  const lock = join(ROOT, ".out/build.lock")
+  mkdirSync(join(ROOT, ".out"), { recursive: true })
+  const giveUpAt = Date.now() + BUILD_DEADLINE_MS
+  while (!take(lock)) {
+    if (Date.now() > giveUpAt) throw new Error(`Another build holds ${lock} for too long`)
+    await new Promise((resolve) => setTimeout(resolve, LOCK_POLL_MS))
+  }
+  try {
+    await build()
+  } finally {
+    rmSync(lock, { force: true })
+  }
+}
+
+function take(lock: string): boolean {
+  try {
+    writeFileSync(lock, String(process.pid), { flag: "wx" })
+    return true
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error
+  }
+  const holder = existsSync(lock) ? Number(readFileSync(lock, "utf8")) : 0
+  if (holder > 0 && !signal(holder, 0)) rmSync(lock, { force: true })
+  return false
+}
