@@ -8,7 +8,7 @@ import { setTimeout as delay } from "node:timers/promises"
 import { afterAll, describe, expect, test } from "vitest"
 import type { SandboxSpec } from "#protocol/sandbox-spec"
 import { sandboxDirectory } from "./local/directory.ts"
-import { isAlive, readProcess } from "./local/process-table.ts"
+import { isAlive, readProcess, readProcesses } from "./local/process-table.ts"
 import { type LocalOptions, localProvider } from "./local.ts"
 import { idOf, patient, providerContract, specOf } from "./provider.contract.ts"
 
@@ -101,15 +101,16 @@ function isListening(port: number): Promise<boolean> {
 describe("contract", () => {
   providerContract(
     () => provider,
-    async (id) =>
-      pidsWith(runner).filter((pid) => environmentOf(pid).includes(`AGENT_OPS_SANDBOX=${id}`))
-        .length,
+    // A runner leads its session; a fork of it that has not become its command yet does not.
+    async (id) => {
+      const runners = new Set(pidsWith(runner))
+      return (await readProcesses()).filter(
+        ({ pid, session, environment }) =>
+          runners.has(pid) && pid === session && environment.includes(`AGENT_OPS_SANDBOX=${id}`),
+      ).length
+    },
   )
 })
-
-function environmentOf(pid: number): string[] {
-  return readFileSync(`/proc/${pid}/environ`, "utf8").split("\0")
-}
 
 test("no process and no port is left, whatever its children did to get lost", async () => {
   const spec = uniqueSpec()
