@@ -5,7 +5,7 @@ import { initialise } from "./initialise.ts"
 import { withLaunchLock } from "./launch-lock.ts"
 import { findRunningServer } from "./running-server.ts"
 import { findRuntime } from "./runtime.ts"
-import { StartError } from "./start-error.ts"
+import { StartError, startError } from "./start-error.ts"
 import { readyServer, type StartOptions, startServer } from "./start-server.ts"
 import { stopServer } from "./stop.ts"
 
@@ -60,9 +60,14 @@ export async function launchPostgres(options: LaunchOptions): Promise<Postgres> 
 }
 
 async function start(files: ClusterFiles, options: StartOptions) {
-  const runtime = findRuntime(files)
-  if (!existsSync(files.cluster)) await initialise(files, runtime, options.isThrowaway)
-  return startServer(files, runtime, options)
+  try {
+    const runtime = findRuntime(files)
+    if (!existsSync(files.cluster)) await initialise(files, runtime, options.isThrowaway)
+    return await startServer(files, runtime, options)
+  } catch (error) {
+    if (error instanceof StartError) throw error
+    throw startError(`PostgreSQL in ${files.dataDir} did not start`, String(error))
+  }
 }
 
 /** The password proves both sides to each other, so an answer also says that the port is this server's. */

@@ -1,5 +1,5 @@
 import { type SpawnOptions, spawnSync } from "node:child_process"
-import { mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync } from "node:fs"
+import { chmodSync, mkdirSync, readFileSync, readlinkSync, rmSync, symlinkSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { basename, join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -56,6 +56,7 @@ function runtimeAt(native: string): Runtime {
     postgres: join(native, "bin/postgres"),
     initdb: join(native, "bin/initdb"),
     env: {
+      NODE_ENV: process.env.NODE_ENV,
       PATH: process.env.PATH,
       // Next's types make this one required in every environment.
       NODE_ENV: process.env.NODE_ENV,
@@ -82,7 +83,8 @@ function prepare(native: string, files: ClusterFiles): string | undefined {
  * instead: install scripts are off, and node_modules may be read-only.
  */
 function linkLibraries(native: string, directory: string): void {
-  mkdirSync(directory, { recursive: true, mode: 0o755 })
+  mkdirSync(directory, { recursive: true })
+  chmodSync(directory, 0o755)
   const links: { source: string; target: string }[] = JSON.parse(
     readFileSync(join(native, "pg-symlinks.json"), "utf8"),
   )

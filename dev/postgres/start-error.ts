@@ -9,7 +9,8 @@ const CAUSES: readonly [RegExp, string][] = [
     "The disk is full. Free some space and start again; what was committed is kept.",
   ],
   [
-    /Read-only file system|EROFS/,
+    // Node reports a directory that cannot be made on a read-only file system as ENOENT.
+    /Read-only file system|EROFS|ENOENT.*mkdir/,
     "The file system is read-only. Choose a writable home with AGENT_OPS_HOME.",
   ],
   [
@@ -28,11 +29,14 @@ const CAUSES: readonly [RegExp, string][] = [
     /is not compatible with this version|database files are incompatible/,
     "The data was written by another version of PostgreSQL. Move the directory away, or start the version that wrote it.",
   ],
+  [/^\s*$/, "Not even its log could be written, so the disk is probably full. Free some space."],
 ]
 
 /** The sentence for a failure that `output` (a log, or an error's message) describes. */
 export function startError(what: string, output: string): StartError {
   const cause = CAUSES.find(([pattern]) => pattern.test(output))?.[1]
   const lastLines = output.trim().split("\n").slice(-5).join("\n")
-  return new StartError(cause ? `${what}. ${cause}\n${lastLines}` : `${what}:\n${lastLines}`)
+  return new StartError(
+    (cause ? `${what}. ${cause}\n${lastLines}` : `${what}:\n${lastLines}`).trim(),
+  )
 }
