@@ -1,11 +1,12 @@
 import { sep } from "node:path"
 import type { Process, ProcessIdentity } from "./process-table.ts"
+import { SMALLEST_TAG } from "./realtime-tag.ts"
 
 /** What all processes of one sandbox have in common. */
 export type Membership = {
   /** `NAME=value` in the environment they were started with. */
   marker: string
-  /** A real-time limit that no other sandbox has; null where it cannot be set. */
+  /** A real-time limit that no other sandbox has; null where it could not be set or is not known any more. */
   realtimeTag: number | null
   leader: ProcessIdentity | null
   /** Of the session; null when it may hold another sandbox by now. */
@@ -17,35 +18,46 @@ export type Membership = {
  * environment, another directory. Without it the marker, descent, the leader's session and the directory must do.
  */
 export function findMembers(processes: readonly Process[], sandbox: Membership): Process[] {
-  const { leader } = sandbox
-  const leaderLives = processes.some(
-    (candidate) => candidate.pid === leader?.pid && candidate.startedAt === leader.startedAt,
+  const marked = processes.filter(({ environment }) => environment.includes(sandbox.marker))
+  const tags = knownTags(marked, sandbox)
+  const session = leaderSession(processes, sandbox.leader)
+  const others = processes.filter(
+    (candidate) =>
+      candidate.session === session ||
+      tags.has(candidate.realtimeLimit) ||
+      (tags.size === 0 && standsIn(candidate, sandbox.directory)),
   )
-  const session = leaderLives ? leader?.pid : undefined
-  const members = new Set<number>()
-  for (const candidate of processes) {
-    if (candidate.session === session || bearsMark(candidate, sandbox)) members.add(candidate.pid)
-  }
-  addDescendants(processes, members)
+  const members = withDescendants(processes, [...marked, ...others])
   return processes.filter(({ pid }) => members.has(pid) && pid !== process.pid)
 }
 
-function bearsMark(candidate: Process, { marker, realtimeTag, directory }: Membership): boolean {
-  if (candidate.environment.includes(marker)) return true
-  if (realtimeTag !== null) return candidate.realtimeLimit === realtimeTag
-  // A person's own shell may stand in the workspace too; it has a terminal.
-  return !candidate.hasTerminal && isInside(candidate.cwd, directory)
+/** The recorded tag, and those that marked processes bear in case the record was lost. */
+function knownTags(marked: readonly Process[], { realtimeTag }: Membership): Set<number | null> {
+  const borne = marked.flatMap(({ realtimeLimit }) => realtimeLimit ?? [])
+  const tags = new Set<number | null>(borne.filter((limit) => limit >= SMALLEST_TAG))
+  return realtimeTag === null ? tags : tags.add(realtimeTag)
 }
 
-function isInside(path: string | null, directory: string | null): boolean {
-  if (path === null || directory === null) return false
-  return path === directory || path.startsWith(directory + sep)
+/** While the leader lives its pid is no one else's, so whoever is in its session came from it. */
+function leaderSession(processes: readonly Process[], leader: ProcessIdentity | null) {
+  const found = processes.find(
+    ({ pid, startedAt }) => pid === leader?.pid && startedAt === leader.startedAt,
+  )
+  return found?.pid
 }
 
-function addDescendants(processes: readonly Process[], members: Set<number>): void {
+// A person's own shell may stand in the workspace too; it has a terminal.
+function standsIn({ cwd, hasTerminal }: Process, directory: string | null): boolean {
+  if (cwd === null || directory === null || hasTerminal) return false
+  return cwd === directory || cwd.startsWith(directory + sep)
+}
+
+function withDescendants(processes: readonly Process[], roots: readonly Process[]): Set<number> {
+  const members = new Set(roots.map(({ pid }) => pid))
   let before: number
   do {
     before = members.size
     for (const { pid, parent } of processes) if (members.has(parent)) members.add(pid)
   } while (members.size > before)
+  return members
 }
