@@ -6,16 +6,19 @@ export type Database = PrismaClient
 /** What a verb holds inside `db.$transaction`. */
 export type Transaction = Prisma.TransactionClient
 
-/** How long a caller waits for PostgreSQL to take a connection before it is told to come back later. */
-const CONNECT_DEADLINE_MS = 3_000
+/** How long a caller waits for a connection before it is told to come back later. */
+const CONNECT_DEADLINE_MS = 5_000
+/** Room for many people writing to one session at once: they wait for its lock, each on a connection. */
+const POOL_SIZE = 20
+const TRANSACTION = { maxWait: 10_000, timeout: 15_000 }
 
 /** A client of its own on `url`; whoever makes one ends it with `$disconnect`. */
 export function connectDatabase(url: string): Database {
   const adapter = new PrismaPg(
-    { connectionString: url, connectionTimeoutMillis: CONNECT_DEADLINE_MS },
+    { connectionString: url, connectionTimeoutMillis: CONNECT_DEADLINE_MS, max: POOL_SIZE },
     { onPoolError: () => undefined },
   )
-  return new PrismaClient({ adapter, errorFormat: "minimal" })
+  return new PrismaClient({ adapter, errorFormat: "minimal", transactionOptions: TRANSACTION })
 }
 
 let shared: Database | undefined

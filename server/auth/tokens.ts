@@ -21,7 +21,7 @@ const unsigned = (typ: string, claims: Record<string, unknown>, now: Date) =>
     .setIssuer(TOKEN_ISSUER)
     .setIssuedAt(epochSeconds(now))
 
-type Ticket = {
+export type Ticket = {
   audience: string
   grantId: string
   userId: string

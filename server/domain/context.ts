@@ -1,6 +1,6 @@
 import type { IdPrefix } from "#protocol/ids"
-import type { AccessRole } from "#protocol/token"
 import type { MemberRole } from "../../prisma/generated/enums.ts"
+import type { Ticket } from "../auth/tokens.ts"
 import type { Database } from "../db.ts"
 import type { ModelProvider } from "../env.ts"
 import type { Log } from "../log.ts"
@@ -29,15 +29,6 @@ export type Settings = {
   turn: { acceptMs: number; startMs: number; silenceMs: number; turnMs: number }
 }
 
-export type TicketRequest = {
-  audience: string
-  grantId: string
-  userId: string
-  name: string
-  role: AccessRole
-  expiresAt: Date
-}
-
 /** What every verb is handed. Jobs and rooms' posts run with this alone: they act for the system. */
 export type SystemContext = {
   db: Database
@@ -46,7 +37,7 @@ export type SystemContext = {
   settings: Settings
   now(): Date
   mint(prefix: IdPrefix): string
-  signTicket(ticket: TicketRequest): Promise<string>
+  signTicket(ticket: Ticket): Promise<string>
 }
 
 export type DomainContext = SystemContext & { actor: Actor }

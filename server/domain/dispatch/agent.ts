@@ -1,0 +1,4 @@
+import * as z from "zod"
+
+/** Name of one of OpenCode's agents; whether it exists, OpenCode says. */
+export const agentSchema = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, "must be a plain name")

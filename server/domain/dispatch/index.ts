@@ -1,0 +1,6 @@
+export { agentSchema } from "./agent.ts"
+export { bodyHash } from "./body-hash.ts"
+export { claimNext, readClaim } from "./claim-next.ts"
+export { dispatchQueue, tellRoom } from "./dispatch-queue.ts"
+export { promptText } from "./prompt-text.ts"
+export { headPosition, tailPosition } from "./queue-position.ts"

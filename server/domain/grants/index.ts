@@ -1,0 +1,1 @@
+export { type Connection, connectionSchema, issueTicket } from "./issue-ticket.ts"

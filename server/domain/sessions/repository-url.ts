@@ -1,0 +1,53 @@
+import { Invalid } from "../errors.ts"
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
+const MAX_URL_CHARS = 2_000
+
+/**
+ * The repository's URL as it is handed to git: https anywhere, file and loopback http only on a laptop. Never one
+ * that git could read as an option or that carries a credential.
+ */
+export function repositoryUrl(raw: string, { local }: { local: boolean }): string {
+  const text = raw.trim()
+  const allowed = local ? "https://, file:// and http://localhost" : "https://"
+  if (text === "") throw new Invalid("repository-required", "Name the repository's https:// URL.")
+  const url = plain(text) ? URL.parse(text) : null
+  if (!url) {
+    throw new Invalid(
+      "repository-url-invalid",
+      `This is not a repository URL. Use one that begins with ${allowed}.`,
+    )
+  }
+  if (!schemeAllowed(url, local)) {
+    throw new Invalid(
+      "repository-scheme-not-allowed",
+      `Repositories are read from ${allowed} URLs; this one begins with ${url.protocol}//${url.host}.`,
+    )
+  }
+  if (url.username || url.password) {
+    throw new Invalid(
+      "repository-credentials-in-url",
+      "Leave the user name and token out of the repository's URL; they would be stored in clear.",
+    )
+  }
+  if (url.search || url.hash || url.hostname.startsWith("-") || url.pathname.length < 2) {
+    throw new Invalid(
+      "repository-url-invalid",
+      "Give the repository's plain URL, such as https://example.com/owner/name, without ? or #.",
+    )
+  }
+  return text
+}
+
+function schemeAllowed(url: URL, local: boolean): boolean {
+  if (url.protocol === "https:") return true
+  if (!local) return false
+  if (url.protocol === "http:") return LOOPBACK.test(url.hostname)
+  return url.protocol === "file:" && url.hostname === ""
+}
+
+/** No option, no control character, no blank or backslash that git and URL parsers read differently. */
+function plain(text: string): boolean {
+  if (text.startsWith("-") || text.length > MAX_URL_CHARS) return false
+  return !/[\p{Cc}\p{Cf}\s\\]/u.test(text)
+}

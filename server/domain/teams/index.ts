@@ -1,0 +1,1 @@
+export { connectTeam } from "./connect-team.ts"
