@@ -56,10 +56,9 @@ function runtimeAt(native: string): Runtime {
     postgres: join(native, "bin/postgres"),
     initdb: join(native, "bin/initdb"),
     env: {
-      NODE_ENV: process.env.NODE_ENV,
-      PATH: process.env.PATH,
       // Next's types make this one required in every environment.
       NODE_ENV: process.env.NODE_ENV,
+      PATH: process.env.PATH,
       LC_ALL: "C",
       TZ: "UTC",
       LD_LIBRARY_PATH: `/proc/self/cwd/../lib:${join(native, "lib")}`,
