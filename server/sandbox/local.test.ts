@@ -9,7 +9,8 @@ import { afterAll, describe, expect, test } from "vitest"
 import type { SandboxSpec } from "#protocol/sandbox-spec"
 import { sandboxDirectory } from "./local/directory.ts"
 import { isAlive, readProcess, readProcesses } from "./local/process-table.ts"
-import { type LocalOptions, localProvider } from "./local.ts"
+import type { LocalOptions } from "./local/settings.ts"
+import { localProvider } from "./local.ts"
 import { idOf, patient, providerContract, specOf } from "./provider.contract.ts"
 
 const base = mkdtempSync(join(tmpdir(), "local-sandbox-"))

@@ -6,20 +6,9 @@ import { readHandle } from "./local/handle.ts"
 import { listSandboxes } from "./local/list-sandboxes.ts"
 import { isAlive } from "./local/process-table.ts"
 import { findPrlimit } from "./local/realtime-tag.ts"
+import type { LocalOptions, LocalSettings } from "./local/settings.ts"
 import { terminateSandbox } from "./local/terminate-sandbox.ts"
-import type { ToolOptions } from "./local/tools.ts"
 import { parseSandboxId, type SandboxProvider } from "./provider.ts"
-
-export type LocalOptions = Partial<ToolOptions> & {
-  /** `<home>/sandboxes/<sessionId>` is a session's directory. */
-  home: string
-  /** Null to do without the tag that finds processes which cleared everything else. */
-  prlimit?: string | null
-  /** How long a runner that is asked to end may take to end its children in order. */
-  graceMs?: number
-}
-
-export type LocalSettings = Required<LocalOptions>
 
 const INSTALL_DIRECTORY = join(import.meta.dirname, "../..")
 
