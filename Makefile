@@ -57,8 +57,8 @@ faults: install ## processes killed at the worst moment, over many seeds
 bench: install ## the side-by-side measurements
 	@$(run) bench
 
-health: install ## ask a running server whether its parts are up
-	@$(run) health
+health: install ## ask a running server whether its parts are up (URL=…)
+	@$(run) health -- $(URL)
 
 # The database is the one in DATABASE_URL when that is set, else the local one.
 .PHONY: db-setup db-migrate db-seed db-reset
