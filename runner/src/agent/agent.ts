@@ -1,0 +1,213 @@
+import { setTimeout as sleep } from "node:timers/promises"
+import type { SandboxSpec } from "#protocol/sandbox-spec"
+import type { Log } from "../log.ts"
+import { agentConfig } from "./config.ts"
+import { findInstructions } from "./instructions.ts"
+import { connectOpencode, type Opencode } from "./opencode.ts"
+import { skipPluginInstall } from "./plugin-install.ts"
+import { type AgentProcess, startProcess } from "./process.ts"
+import { startWarmUpStub, type WarmUpStub, warmUp } from "./warm-up.ts"
+import { type AgentEvent, decodeEvent } from "./wire.ts"
+
+const healthMs = 1_000
+const reconnectMs = 200
+const restartPausesMs = [0, 1_000, 5_000]
+
+export type AgentListener = {
+  event(event: AgentEvent): void
+  /** Events may have been missed; the agent's own messages say what is true. */
+  gap(): void
+  /** The agent's process is gone, unasked, and is being started again. */
+  down(sentence: string): void
+}
+
+/** OpenCode's calls, answered by whichever process is up. */
+export type AgentCalls = Omit<Opencode, "events" | "isHealthy" | "ask">
+
+/** OpenCode, kept running. Its sessions survive restarts of its process. */
+export type Agent = {
+  calls: AgentCalls
+  /** Ids, `provider/model`, of the models that prompts may name. */
+  models: ReadonlySet<string>
+  subscribe(listener: AgentListener): () => void
+  /** Resolves when the process is up; rejects when it could not be started again. */
+  whenUp(): Promise<void>
+  /** Kills the process with all that it started, and starts it again. */
+  restart(): Promise<void>
+  /** Rejects when the warm-up failed or took too long; prompts work all the same. */
+  warmUp(): Promise<void>
+  close(): Promise<void>
+}
+
+export type AgentOptions = {
+  spec: Pick<SandboxSpec, "roomsUrl" | "modelToken" | "models" | "deadlines">
+  /** Path of the OpenCode program. */
+  program: string
+  /** Environment for the agent and its tools, without secrets of the runner. */
+  base: Record<string, string>
+  home: string
+  /** The workspace. */
+  directory: string
+  /** The runner's own directory: log and mark of the process. */
+  scratch: string
+  log: Log
+}
+
+type Running = {
+  process: AgentProcess
+  opencode: Opencode
+  stub: WarmUpStub
+  /** Aborted when this process is given up. */
+  ended: AbortController
+}
+
+/** Starts OpenCode and keeps it up. Rejects when the first start misses `deadlines.agentMs`. */
+export async function startAgent(options: AgentOptions): Promise<Agent> {
+  const { spec, log } = options
+  const listeners = new Set<AgentListener>()
+  await skipPluginInstall(options.home)
+  let running = await start(options)
+  let up: Promise<void> = Promise.resolve()
+  let closed = false
+  watch(running)
+
+  function watch(process: Running): void {
+    void follow(process, listeners, log)
+    void process.process.exited.then((sentence) => {
+      if (process.ended.signal.aborted) return
+      log("the agent is gone and is started again", { sentence })
+      setUp(startAgain())
+      for (const listener of listeners) listener.down(sentence)
+    })
+  }
+
+  function setUp(next: Promise<void>): Promise<void> {
+    up = next
+    // Whoever waits for the agent sees the rejection; nobody may be waiting.
+    next.catch(() => undefined)
+    return next
+  }
+
+  async function startAgain(): Promise<void> {
+    await giveUp(running, "at once")
+    let failure: unknown
+    for (const pauseMs of restartPausesMs) {
+      await sleep(pauseMs)
+      if (closed) throw new Error("The agent is closed.")
+      try {
+        running = await start(options)
+        watch(running)
+        await warm().catch((error) => log("warm-up failed", { error: String(error) }))
+        return
+      } catch (error) {
+        failure = error
+        log("the agent did not start", { error: String(error) })
+      }
+    }
+    throw failure
+  }
+
+  async function warm(): Promise<void> {
+    const { opencode, stub } = running
+    try {
+      await warmUp(opencode, spec.deadlines.warmUpMs)
+    } finally {
+      stub.close()
+    }
+  }
+
+  return {
+    calls: delegate(() => running.opencode),
+    models: new Set(spec.models.map(({ id }) => id)),
+    subscribe(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    whenUp: () => up.catch(() => setUp(startAgain())),
+    restart: () => setUp(startAgain()),
+    warmUp: warm,
+    async close() {
+      closed = true
+      await up.catch(() => undefined)
+      await giveUp(running, "politely")
+    },
+  }
+}
+
+async function start(options: AgentOptions): Promise<Running> {
+  const { spec, directory } = options
+  const startedAt = performance.now()
+  const stub = await startWarmUpStub()
+  const instructions = await findInstructions(directory)
+  const config = agentConfig({ spec, warmUpUrl: stub.url, instructions })
+  const deadlineMs = spec.deadlines.agentMs
+  try {
+    const process = await startProcess({ ...options, config, deadlineMs })
+    const opencode = connectOpencode({ ...process, directory })
+    const running = { process, opencode, stub, ended: new AbortController() }
+    try {
+      await healthy(opencode, deadlineMs - (performance.now() - startedAt))
+    } catch (error) {
+      await giveUp(running, "at once")
+      throw error
+    }
+    return running
+  } catch (error) {
+    stub.close()
+    throw error
+  }
+}
+
+async function healthy(opencode: Opencode, deadlineMs: number): Promise<void> {
+  const giveUpAt = performance.now() + deadlineMs
+  while (!(await opencode.isHealthy(healthMs))) {
+    if (performance.now() > giveUpAt) {
+      throw new Error("OpenCode listens but its health check does not answer. See its log.")
+    }
+    await sleep(50)
+  }
+}
+
+async function giveUp({ process, stub, ended }: Running, how: "politely" | "at once") {
+  ended.abort()
+  stub.close()
+  await process.stop(how)
+}
+
+/** Hands the event stream to the listeners, connecting again whenever it ends. */
+async function follow({ opencode, ended }: Running, listeners: Set<AgentListener>, log: Log) {
+  const { signal } = ended
+  for (let first = true; !signal.aborted; first = false) {
+    try {
+      const stream = await opencode.events(signal)
+      if (!first) for (const listener of listeners) listener.gap()
+      for await (const item of stream) hand(item, listeners, log)
+    } catch (error) {
+      if (!signal.aborted) log("the agent's event stream broke off", { error: String(error) })
+    }
+    await sleep(reconnectMs)
+  }
+}
+
+function hand(item: unknown, listeners: Set<AgentListener>, log: Log): void {
+  const decoded = decodeEvent(item)
+  if (decoded.kind === "unreadable") log("an event of the agent is unreadable", decoded)
+  if (decoded.kind !== "event") return
+  for (const listener of listeners) listener.event(decoded.event)
+}
+
+function delegate(current: () => Opencode): AgentCalls {
+  return {
+    createSession: (title) => current().createSession(title),
+    hasSession: (id) => current().hasSession(id),
+    deleteSession: (id) => current().deleteSession(id),
+    prompt: (prompt) => current().prompt(prompt),
+    abort: (id) => current().abort(id),
+    status: (id) => current().status(id),
+    messagesFrom: (id, messageId) => current().messagesFrom(id, messageId),
+    hasMessage: (id, messageId) => current().hasMessage(id, messageId),
+    deleteMessage: (id, messageId) => current().deleteMessage(id, messageId),
+    rejectPermission: (id) => current().rejectPermission(id),
+    rejectQuestion: (id) => current().rejectQuestion(id),
+  }
+}
