@@ -1,4 +1,5 @@
-import { readFileSync } from "node:fs"
+import { globSync, readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
 import { describe, expect, test } from "vitest"
 import * as z from "zod"
 
@@ -17,9 +18,11 @@ const inputSchema = z.object({
 })
 
 /** What a deployable's schema asks for. The module is loaded by path: each is of another TypeScript program. */
-async function declared(file: string, name: string): Promise<[string, Variable][]> {
+async function declared(file: string): Promise<[string, Variable][]> {
   const module: Record<string, unknown> = await import(new URL(file, repository).href)
-  const schema = z.instanceof(z.ZodObject).parse(module[name])
+  const schemas = Object.values(module).filter((value) => value instanceof z.ZodObject)
+  const [schema] = schemas
+  if (!schema || schemas.length > 1) throw new Error(`${file} must export its one z.object`)
   const { properties, required } = inputSchema.parse(
     z.toJSONSchema(schema, { io: "input", unrepresentable: "any" }),
   )
@@ -44,16 +47,19 @@ function documented(file: string): Map<string, Variable> {
   return variables
 }
 
-const deployables: [file: string, name: string][] = [
-  ["server/env.ts", "variablesSchema"],
-  ["party/env.ts", "bindingsSchema"],
-]
-
 const all = new Map<string, Variable>()
-for (const [file, name] of deployables) {
-  for (const [variable, declaration] of await declared(file, name)) {
-    // The rooms read AGENT_OPS_LOCAL too, without naming its default.
-    if (!all.has(variable)) all.set(variable, declaration)
+/** What a sandbox's provider sets when it starts the runner; a person never does. */
+const setByProvider: string[] = []
+
+for (const file of globSync("{server,party,runner/src}/env.ts", {
+  cwd: fileURLToPath(repository),
+})) {
+  for (const [variable, declaration] of await declared(file)) {
+    const given = file.startsWith("runner/")
+    if (given) setByProvider.push(variable)
+    // Two deployables may read one variable, and only one of them need name its default.
+    if (all.get(variable)?.value) continue
+    all.set(variable, given ? { ...declaration, required: false } : declaration)
   }
 }
 
@@ -79,7 +85,9 @@ describe(".env.deploy.example", () => {
   const example = documented(".env.deploy.example")
 
   test("names every variable of a deployment, and none that nothing reads", () => {
-    const expected = [...all.keys()].filter((name) => !localOnly.includes(name))
+    const expected = [...all.keys()].filter(
+      (name) => ![...localOnly, ...setByProvider].includes(name),
+    )
     expect([...example.keys()].sort()).toEqual([...expected, ...toolVariables].sort())
   })
 
