@@ -1,9 +1,8 @@
 import { START } from "../protocol/cursor.ts"
-import type { DraftEntry, DraftEntryOf } from "../protocol/entry.ts"
+import { type DraftEntry, type DraftEntryOf, entrySchema } from "../protocol/entry.ts"
 import type { Connection } from "./connection.ts"
 import type { ReportRow } from "./effects.ts"
 import type { RoomMeta } from "./meta.ts"
-import { restoreOpen } from "./open-parts.ts"
 import type { RoomReader } from "./reader.ts"
 
 /** A text that is still growing. */
@@ -12,10 +11,12 @@ export type OpenText = {
   firstSeq: number
   /** All of it, with the deltas that are not stored. */
   text: string
-  /** How much of it the newest stored version holds. */
+  /** Its end that live viewers were not sent yet. */
+  fresh: string
+  /** Live viewers do not hold what precedes `fresh`, so the next frame carries the whole entry. */
+  whole: boolean
+  /** Length of the newest stored version. */
   stored: number
-  /** How much of it live viewers were sent; null when they need the whole entry. */
-  shown: number | null
   /** The runner was asked for a checkpoint, because a piece is missing. */
   asked: boolean
 }
@@ -23,7 +24,23 @@ export type OpenText = {
 /** A version that waits for the next flush. */
 export type PendingEntry = { draft: DraftEntry; seq: number; firstSeq: number; at: string }
 
-/** A post that is repeated until it succeeds. */
+export type Pending = {
+  /** Newest version per key, in the order of `seq`. */
+  entries: Map<string, PendingEntry>
+  reports: ReportRow[]
+  attempts: { promptId: string; attempt: number }[]
+  tickets: { jti: string; expiresAtSeconds: number }[]
+  /** Open texts with a piece that live viewers were not sent. */
+  grown: Set<string>
+  /** Characters that the runner sent since the last flush. */
+  chars: number
+  /** The runner waits for an acknowledgement. */
+  ack: boolean
+  /** Viewers were not told who is here. */
+  presence: boolean
+}
+
+/** A post that is repeated until it succeeds; `dueAt` null when there is no need for one. */
 export type Retry = { dueAt: number | null; underway: boolean; failures: number }
 
 /** What a room knows. `meta` is what is stored (or will be by the next flush); all else dies with the process. */
@@ -34,24 +51,11 @@ export type RoomState = {
   /** `meta.log.head` as of the last flush: the place of every live viewer. */
   storedHead: number
 
-  pending: {
-    /** Newest version per key, in the order of `seq`. */
-    entries: Map<string, PendingEntry>
-    reports: ReportRow[]
-    attempts: { promptId: string; attempt: number }[]
-    tickets: { jti: string; expiresAtSeconds: number }[]
-    /** Open texts with pieces that viewers were not sent. */
-    grown: Set<string>
-    /** Characters that came in since the last flush. */
-    chars: number
-    /** The runner waits for an acknowledgement. */
-    ack: boolean
-    /** Viewers were not told who is here. */
-    presence: boolean
-  }
+  pending: Pending
   lastFlushAt: number
   flushDueAt: number | null
 
+  /** Both hold parts of the live attempt's turn only. */
   openTexts: Map<string, OpenText>
   openTools: Map<string, DraftEntryOf<"tool">>
 
@@ -59,9 +63,10 @@ export type RoomState = {
   /** The connection that speaks for the current generation. */
   runner: string | null
   runnerHeardAt: number
-  /** When `run` was sent and is not yet accepted. */
-  runSentAt: number | null
-  asks: Map<string, { dueAt: number }>
+  /** `run` was sent and is not accepted: when patience ends, and how far it went (D8). */
+  acceptance: { dueAt: number; asked: boolean; overdue: boolean } | null
+  /** Questions under way to the runner, by reply id, and when they are given up. */
+  asks: Map<string, number>
 
   ingest: Retry
   claim: Retry
@@ -99,18 +104,36 @@ export function initialState(
     connections: new Map(),
     runner: null,
     runnerHeardAt: now,
-    runSentAt: null,
+    acceptance: null,
     asks: new Map(),
     ingest: { dueAt: null, underway: false, failures: 0 },
     claim: { dueAt: null, underway: false, failures: 0 },
     tickAt: null,
     alarmAt: null,
   }
-  restoreOpen(state, reader)
+  for (const key of meta.open) reopen(state, key, reader.body(key))
   return state
 }
 
-export function nothingPending(): RoomState["pending"] {
+/** An unfinished part as it was stored; deltas of the room's last life are gone until the runner's next checkpoint. */
+function reopen(state: RoomState, key: string, body: string | null): void {
+  if (body === null) return
+  const { seq: _seq, firstSeq, at: _at, ...draft } = entrySchema.parse(JSON.parse(body))
+  if (draft.kind === "tool") state.openTools.set(key, draft)
+  if (draft.kind !== "text" && draft.kind !== "reasoning") return
+  const { text } = draft
+  state.openTexts.set(key, {
+    draft,
+    firstSeq,
+    text,
+    fresh: "",
+    whole: false,
+    stored: text.length,
+    asked: false,
+  })
+}
+
+export function nothingPending(): Pending {
   return {
     entries: new Map(),
     reports: [],

@@ -1,0 +1,161 @@
+import { type DraftEntry, type Failure, type PromptState, promptKey } from "../protocol/entry.ts"
+import type { AttemptRef, Claim, ReportOf, TerminalState } from "../protocol/work.ts"
+import { appendEntry, appendReport } from "./append.ts"
+import { flush } from "./flush.ts"
+import { ingestNow } from "./ingest-due.ts"
+import type { Outcome } from "./meta.ts"
+import { note, type Step, toRunner } from "./step.ts"
+import { closeOpenParts } from "./timeline.ts"
+import { isSame, liveWork, refOf, runnerIsReady } from "./work.ts"
+
+/** Takes a claim in hand and sends it when the runner is ready. Returns why not, or null; a repeat is harmless. */
+export function assign(step: Step, claim: Claim): Failure | null {
+  const { state, reader } = step
+  const refusal = refusalOf(step, claim)
+  if (refusal) return refusal
+  const live = liveWork(state)
+  if (live && isSame(live.claim, claim)) return null
+  if (live) return failure("busy", "Another attempt is running in this session.")
+  if (reader.lastAttempt(claim.promptId) >= claim.attempt) {
+    return failure("attempt-over", "This attempt has ended.")
+  }
+  state.meta.work = { phase: "assigned", claim, stopRequested: false }
+  state.dirty.add("work")
+  state.pending.attempts.push(refOf(claim))
+  appendEntry(step, promptEntry(claim, "dispatched", null))
+  state.claim.dueAt = null
+  sendRun(step)
+  flush(step)
+  return null
+}
+
+/** Goes on where the attempt in hand stands: after each hello, and when the sandbox is ready (D5). */
+export function resumeWork(step: Step) {
+  const { state } = step
+  const live = liveWork(state)
+  if (!live) return wantClaim(step)
+  if (!runnerIsReady(state)) return
+  if (live.phase === "assigned" || live.phase === "sent") sendRun(step)
+  else toRunner(step, { type: "report", ...refOf(live.claim) })
+  if (live.stopRequested) toRunner(step, { type: "stop", ...refOf(live.claim) })
+}
+
+/** Applies what the runner says about an attempt. What concerns no live attempt is only logged (D7, D9). */
+export function takeAttemptReport(
+  step: Step,
+  report: ReportOf<"attempt.accepted" | "attempt.running" | "attempt.ended">,
+) {
+  const { state } = step
+  const live = liveWork(state)
+  if (!live || !isSame(live.claim, report)) {
+    return note(step, "report-refused", { report: report.type, ...refOf(report) })
+  }
+  state.acceptance = null
+  switch (report.type) {
+    case "attempt.accepted":
+      if (live.phase === "accepted" || live.phase === "running") return
+      live.phase = "accepted"
+      break
+    case "attempt.running":
+      if (live.phase === "running") return
+      live.phase = "running"
+      appendEntry(step, promptEntry(live.claim, "running", null))
+      break
+    case "attempt.ended":
+      endAttempt(step, report.state, report.error)
+      return
+  }
+  state.dirty.add("work")
+  appendReport(step, report)
+  ingestNow(step)
+}
+
+/** Asks the runner to stop, or ends an attempt that no runner has seen (D12). False when the attempt is unknown. */
+export function stopAttempt(step: Step, ref: AttemptRef): boolean {
+  const { state, reader } = step
+  const live = liveWork(state)
+  if (!live || !isSame(live.claim, ref)) return reader.lastAttempt(ref.promptId) >= ref.attempt
+  if (live.phase === "assigned") endAttempt(step, "stopped", null)
+  else {
+    live.stopRequested = true
+    state.dirty.add("work")
+    flush(step)
+    toRunner(step, { type: "stop", ...refOf(ref) })
+  }
+  return true
+}
+
+/** Ends the live attempt from this side: its sandbox is given up, or the session is over. */
+export function giveUpAttempt(step: Step, reason: Failure): void {
+  const live = liveWork(step.state)
+  if (live?.stopRequested) endAttempt(step, "stopped", null)
+  else if (live) endAttempt(step, "interrupted", reason)
+}
+
+/** A runner that does not accept in time is asked once, then counts as lost; the server decides (D8). */
+export function checkAcceptance(step: Step) {
+  const { acceptance } = step.state
+  const live = liveWork(step.state)
+  if (!live || !acceptance || acceptance.overdue || acceptance.dueAt > step.now) return
+  if (acceptance.asked) {
+    acceptance.overdue = true
+    return note(step, "accept-overdue", refOf(live.claim))
+  }
+  acceptance.asked = true
+  acceptance.dueAt = step.now + live.claim.deadlines.acceptMs
+  toRunner(step, { type: "report", ...refOf(live.claim) })
+}
+
+/** There may be something to claim; `postClaim` asks when this room may have it. */
+export function wantClaim(step: Step): void {
+  step.state.claim.dueAt ??= step.now
+}
+
+/** Stored before it is sent: after a crash the room knows that a runner may have it (D4). */
+function sendRun(step: Step): void {
+  const { state } = step
+  const live = liveWork(state)
+  if (!live || !runnerIsReady(state)) return
+  if (live.phase === "assigned") {
+    live.phase = "sent"
+    state.dirty.add("work")
+  }
+  flush(step)
+  const dueAt = step.now + live.claim.deadlines.acceptMs
+  state.acceptance = { dueAt, asked: false, overdue: false }
+  toRunner(step, { type: "run", claim: live.claim })
+}
+
+/** The terminal entry is the attempt's last item, after all of its parts are closed (D10). */
+function endAttempt(step: Step, state: TerminalState, error: Failure | null): void {
+  const live = liveWork(step.state)
+  if (!live) return
+  const { claim } = live
+  const outcome: Outcome = { ...refOf(claim), state }
+  closeOpenParts(step)
+  appendReport(step, { type: "attempt.ended", ...outcome, error })
+  const seq = appendEntry(step, promptEntry(claim, state, error))
+  step.state.meta.work = { phase: "ended", generation: claim.generation, outcome, seq }
+  step.state.dirty.add("work")
+  step.state.acceptance = null
+  ingestNow(step)
+  wantClaim(step)
+}
+
+function refusalOf({ state }: Step, claim: Claim): Failure | null {
+  const { generation } = state.meta.fence
+  if (state.meta.ended) return failure("ended", "This session is over.")
+  if (claim.generation > generation)
+    return failure("not-fenced", "The room was not fenced to this generation.")
+  if (claim.generation < generation)
+    return failure("stale-generation", "A newer sandbox took over.")
+  return null
+}
+
+function promptEntry(claim: Claim, state: PromptState, error: Failure | null): DraftEntry {
+  const { promptId, attempt, turnId, text, author, attachments } = claim
+  const key = promptKey(promptId)
+  return { key, turnId, kind: "prompt", promptId, attempt, text, author, attachments, state, error }
+}
+
+const failure = (reason: string, message: string): Failure => ({ reason, message })

@@ -1,0 +1,23 @@
+import type { Retry } from "./state.ts"
+import type { Step } from "./step.ts"
+
+/** While text streams, PostgreSQL follows at this distance. */
+const INGEST_EVERY_MS = 250
+
+const FIRST_RETRY_MS = 500
+const LONGEST_RETRY_MS = 15_000
+
+export function ingestSoon(step: Step): void {
+  step.state.ingest.dueAt ??= step.now + INGEST_EVERY_MS
+}
+
+/** For what PostgreSQL acts on: it does not wait for company, but it does wait out a failure. */
+export function ingestNow(step: Step): void {
+  const { ingest } = step.state
+  if (ingest.failures === 0) ingest.dueAt = step.now
+}
+
+export function retryLater(retry: Retry, now: number): void {
+  retry.dueAt = now + Math.min(FIRST_RETRY_MS * 2 ** retry.failures, LONGEST_RETRY_MS)
+  retry.failures += 1
+}
