@@ -1,0 +1,182 @@
+import { copyFile, mkdir, mkdtemp, rm, stat, utimes } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join, resolve } from "node:path"
+import type { Diff } from "#protocol/work"
+import { Failed } from "../failed.ts"
+import { type Git, type GitOptions, gitIn, gitOutput } from "./git.ts"
+import { type ParsedFile, parseDiff } from "./parse-diff.ts"
+
+/** A longer patch is left out. */
+const MAX_PATCH_BYTES = 256 * 1024
+
+/** Characters of the whole diff's JSON. */
+const MAX_DIFF_CHARS = 800 * 1024
+
+/** Output of git that is read at all; reading more would only cost memory, since the patches are left out. */
+const MAX_OUTPUT_BYTES = 24 * 1024 * 1024
+
+/** Untracked files looked at. More means that a dependency folder is not ignored. */
+const MAX_UNTRACKED_FILES = 5_000
+
+const DEADLINE_MS = 60_000
+
+/** Settings that a repository or person may have changed and that would change the output's form. */
+const SETTINGS = [
+  "core.quotepath=off",
+  "core.bigFileThreshold=8m",
+  "core.splitIndex=false",
+  "diff.relative=false",
+  "diff.renameLimit=2000",
+  "diff.suppressBlankEmpty=false",
+  "advice.addEmbeddedRepo=false",
+].flatMap((setting) => ["-c", setting])
+
+const DIFF = [
+  "diff",
+  "--raw",
+  "--numstat",
+  "--patch",
+  "-z",
+  "--find-renames",
+  "--unified=3",
+  "--no-color",
+  "--no-ext-diff",
+  "--no-textconv",
+  "--no-indent-heuristic",
+  "-O/dev/null",
+  "--submodule=short",
+  "--ignore-submodules=none",
+  "--src-prefix=a/",
+  "--dst-prefix=b/",
+]
+
+export type DiffOptions = {
+  directory: string
+  baseCommit: string
+  environment: NodeJS.ProcessEnv
+}
+
+/**
+ * Everything in the checkout that differs from `baseCommit`, committed or not, untracked files included, ignored ones
+ * not. The checkout's own index stays untouched. Throws Failed.
+ */
+export async function diffAgainstBase({
+  directory,
+  baseCommit,
+  environment,
+}: DiffOptions): Promise<Diff> {
+  const scratch = await mkdtemp(join(tmpdir(), "agent-ops-diff-"))
+  const signal = AbortSignal.timeout(DEADLINE_MS)
+  try {
+    const git = await scratchGit(gitIn(directory, environment), { directory, scratch, signal })
+    await settleConflicts(git)
+    const allListed = await listUntracked(git)
+    const { code, stdout, stderr, cut } = await git([...DIFF, baseCommit, "--"], {
+      maxOutputBytes: MAX_OUTPUT_BYTES,
+    })
+    if (code !== 0 && !cut) throw new Error(stderr.trim())
+    return fitted(baseCommit, parseDiff(stdout, cut), allListed)
+  } catch (error) {
+    throw explained(error, signal)
+  } finally {
+    await rm(scratch, { recursive: true, force: true })
+  }
+}
+
+type Scratch = { directory: string; scratch: string; signal: AbortSignal }
+
+/** Git with a copy of the checkout's index and a place of its own for new objects. */
+async function scratchGit(plain: Git, { directory, scratch, signal }: Scratch): Promise<Git> {
+  const paths = await gitOutput(plain, [
+    "rev-parse",
+    "--git-path",
+    "index",
+    "--git-path",
+    "objects",
+  ])
+  const [index = "", objects = ""] = paths.split("\n").map((path) => resolve(directory, path))
+  await mkdir(join(scratch, "objects"))
+  await copyIndex(index, join(scratch, "index"))
+  const environment = {
+    GIT_INDEX_FILE: join(scratch, "index"),
+    GIT_OBJECT_DIRECTORY: join(scratch, "objects"),
+    GIT_ALTERNATE_OBJECT_DIRECTORIES: objects,
+  }
+  return (args: string[], options?: GitOptions) =>
+    plain([...SETTINGS, ...args], { ...options, environment, signal })
+}
+
+/**
+ * The copy keeps the index's time, rounded down: git distrusts what it recorded of a file only when the file is not
+ * older than the index.
+ */
+async function copyIndex(from: string, to: string): Promise<void> {
+  // A repository in which nothing was ever added has no index.
+  const found = await stat(from).catch(() => null)
+  if (!found) return
+  await copyFile(from, to)
+  await utimes(to, found.atime, found.mtime)
+}
+
+/** A file in conflict has no single version in the index, so the one in the checkout is taken. */
+async function settleConflicts(git: Git): Promise<void> {
+  const unmerged = await gitOutput(git, ["ls-files", "--unmerged", "-z"])
+  const paths = new Set(unmerged.split("\0").map((record) => record.split("\t")[1]))
+  paths.delete(undefined)
+  if (paths.size === 0) return
+  const input = [...paths].join("\0")
+  await gitOutput(git, ["update-index", "--add", "--remove", "-z", "--stdin"], { input })
+}
+
+/** Makes untracked files part of the diff without reading them yet. False when there are too many. */
+async function listUntracked(git: Git): Promise<boolean> {
+  const output = await gitOutput(git, ["ls-files", "--others", "--exclude-standard", "-z"])
+  const paths = output.split("\0").filter((path) => path !== "")
+  const files = paths.filter((path) => !path.endsWith("/"))
+  const listed = files.slice(0, MAX_UNTRACKED_FILES)
+  const add = ["add", "--intent-to-add", "--pathspec-from-file=-", "--pathspec-file-nul"]
+  if (listed.length > 0) {
+    await gitOutput(git, [...add, "--ignore-errors"], { input: listed.join("\0") })
+  }
+  // A repository inside the checkout is shown as the commit it stands at; one without a commit cannot be.
+  const repositories = paths.filter((path) => path.endsWith("/")).slice(0, 100)
+  for (const input of repositories) await git(add, { input })
+  return listed.length === files.length
+}
+
+/** Every file's name and counts come before anybody's patch; patches that no longer fit are left out. */
+function fitted(base: string, parsed: ParsedFile[], allListed: boolean): Diff {
+  const diff: Diff = { base, files: [], truncated: !allListed }
+  let chars = JSON.stringify(diff).length
+  const patches: (Buffer | null)[] = []
+  for (const { patch, ...file } of parsed) {
+    chars += JSON.stringify(file).length + '"patch":"",'.length + 1
+    if (chars > MAX_DIFF_CHARS) {
+      diff.truncated = true
+      break
+    }
+    diff.files.push({ ...file, patch: "" })
+    patches.push(file.binary ? Buffer.alloc(0) : patch)
+  }
+  for (const [index, file] of diff.files.entries()) {
+    const patch = patches[index]
+    const text = patch && patch.length <= MAX_PATCH_BYTES ? patch.toString("utf8") : null
+    const length = text === null ? Number.POSITIVE_INFINITY : JSON.stringify(text).length
+    if (text !== null && chars + length <= MAX_DIFF_CHARS) {
+      file.patch = text
+      chars += length
+    } else diff.truncated = true
+  }
+  return diff
+}
+
+function explained(error: unknown, signal: AbortSignal): Failed {
+  if (signal.aborted) {
+    const message =
+      "The changes took more than a minute to compare. Remove or ignore large generated folders, then reload."
+    return new Failed("diff-too-slow", message, { cause: error })
+  }
+  const said = error instanceof Error ? error.message : String(error)
+  const message = `The changes could not be compared with the start of the session. Git said: ${said.slice(0, 300)}`
+  return new Failed("diff-failed", message, { cause: error })
+}
