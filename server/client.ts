@@ -1,0 +1,22 @@
+import { createTRPCClient, httpBatchLink } from "@trpc/client"
+import type { AppRouter } from "./trpc/root.ts"
+
+export type { AppRouter }
+
+/**
+ * A typed client of the API for tools: `url` is the product's address, `apiKey` one of its keys.
+ *
+ * @example
+ * const api = apiClient({ url: "https://agents.example.com", apiKey })
+ * const session = await api.session.create.mutate({ repoUrl, prompt: "Fix the failing test" })
+ */
+export function apiClient({ url, apiKey }: { url: string; apiKey: string }) {
+  return createTRPCClient<AppRouter>({
+    links: [
+      httpBatchLink({
+        url: new URL("/api/trpc", url).href,
+        headers: { authorization: `Bearer ${apiKey}` },
+      }),
+    ],
+  })
+}

@@ -1,0 +1,2 @@
+export { authenticateApiKey } from "./authenticate-api-key.ts"
+export { mintApiKey } from "./mint-api-key.ts"

@@ -1,0 +1,2 @@
+export { ingestLog } from "./ingest-log.ts"
+export { timelinePage, timelinePageInput, timelinePageSchema } from "./timeline-page.ts"

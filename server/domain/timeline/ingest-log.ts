@@ -1,0 +1,74 @@
+import type { LogItem, RoomPostOf } from "#protocol/call"
+import type { Session } from "../../../prisma/generated/client.ts"
+import type { Transaction } from "../../db.ts"
+import { addJob } from "../../jobs/queue.ts"
+import type { SystemContext } from "../context.ts"
+import { lockSession, refreshStatus } from "../status/index.ts"
+import { applyReport } from "./apply-report.ts"
+import { storeEntries } from "./store-entries.ts"
+
+const REMIND_AFTER_MS = 3_000
+
+export type IngestResult =
+  | { kind: "ingested"; ingestedSeq: number }
+  /** The room belongs to an older generation or epoch than PostgreSQL knows: it has to fence itself. */
+  | { kind: "stale"; generation: number; epoch: number }
+
+/**
+ * Takes a piece of a room's log in one transaction (E5): entries by newest version, reports in order and once, then
+ * the place up to which the log is held. A repeated piece, or one after a gap, answers that place and changes nothing.
+ */
+export function ingestLog(ctx: SystemContext, post: RoomPostOf<"ingest">): Promise<IngestResult> {
+  return ctx.db.$transaction(async (tx) => {
+    const session = await lockSession(tx, post.sessionId)
+    if (isStale(session, post)) {
+      return { kind: "stale", generation: session.generation, epoch: Number(session.epoch) }
+    }
+    if (post.from > session.ingestedSeq || post.to <= session.ingestedSeq) {
+      return { kind: "ingested", ingestedSeq: session.ingestedSeq }
+    }
+    await take(tx, ctx, session, post)
+    return { kind: "ingested", ingestedSeq: post.to }
+  })
+}
+
+/** A new epoch is a room with fresh storage; fenced rightly it goes on numbering where PostgreSQL stands. */
+function isStale(session: Session, { generation, epoch, from }: RoomPostOf<"ingest">): boolean {
+  const known = Number(session.epoch)
+  if (generation < session.generation || epoch < known) return true
+  return epoch > known && from !== session.ingestedSeq
+}
+
+async function take(
+  tx: Transaction,
+  ctx: SystemContext,
+  session: Session,
+  { epoch, to, items }: RoomPostOf<"ingest">,
+): Promise<void> {
+  const fresh = items.filter(({ seq }) => seq > session.ingestedSeq && seq <= to)
+  await storeEntries(
+    tx,
+    session.id,
+    fresh.flatMap((item) => ("entry" in item ? [item.entry] : [])),
+  )
+  const reports = fresh.filter(isReport)
+  for (const report of reports) await applyReport(tx, ctx, session, report)
+  const now = ctx.now()
+  await tx.session.update({
+    where: { id: session.id },
+    data: { epoch, ingestedSeq: to, lastActivityAt: now },
+  })
+  if (reports.length === 0) return
+  if (reports.some(({ report }) => report.type === "attempt.ended")) await goOn(tx, session, now)
+  await refreshStatus(tx, session.id, now)
+}
+
+/** The room asks for the next prompt by itself; should it die before, a job reminds it. */
+async function goOn(tx: Transaction, { id: sessionId }: Session, now: Date): Promise<void> {
+  const queued = await tx.prompt.count({ where: { sessionId, state: "queued" } })
+  if (queued === 0) return
+  const runAt = new Date(now.getTime() + REMIND_AFTER_MS)
+  await addJob(tx, "deliver", { sessionId }, { jobKey: `deliver:${sessionId}`, runAt })
+}
+
+const isReport = (item: LogItem): item is Extract<LogItem, { report: unknown }> => "report" in item

@@ -1,0 +1,1 @@
+export { viewerMe, viewerSchema } from "./viewer-me.ts"

@@ -1,0 +1,57 @@
+import type { TRPCError } from "@trpc/server"
+import { fetchRequestHandler } from "@trpc/server/adapters/fetch"
+import type { SystemContext } from "../domain/context.ts"
+import { system } from "../system.ts"
+import { requestContext } from "../trpc/context.ts"
+import { reasonOf, retryAfterSeconds } from "../trpc/errors.ts"
+import { appRouter } from "../trpc/root.ts"
+import { limitedBody } from "./limited-body.ts"
+
+const ENDPOINT = "/api/trpc"
+const MAX_BODY_BYTES = 1024 * 1024
+
+/** Number of "payload too large" in tRPC's JSON-RPC errors. */
+const PAYLOAD_TOO_LARGE = -32013
+
+/** Serves the API. Every error of it, this file's included, has the shape that tRPC clients read. */
+export async function serveTrpc(request: Request, ctx: SystemContext): Promise<Response> {
+  const bounded = request.method === "POST" ? await withLimitedBody(request) : request
+  if (!bounded) return tooLarge()
+  return fetchRequestHandler({
+    endpoint: ENDPOINT,
+    req: bounded,
+    router: appRouter,
+    createContext: () => requestContext(ctx, request.headers),
+    responseMeta: ({ errors }) => ({ headers: responseHeaders(errors) }),
+    onError: ({ error, path }) => {
+      if (error.code !== "INTERNAL_SERVER_ERROR") return
+      ctx.log.error("api.call.failed", { path, reason: reasonOf(error), error: error.cause })
+    },
+  })
+}
+
+export const GET = (request: Request) => serveTrpc(request, system())
+export const POST = GET
+
+async function withLimitedBody(request: Request): Promise<Request | null> {
+  const body = await limitedBody(request, MAX_BODY_BYTES)
+  if (!body) return null
+  const { url, method, headers, signal } = request
+  return new Request(url, { method, headers, signal, body })
+}
+
+function responseHeaders(errors: readonly TRPCError[]): Headers {
+  const headers = new Headers({ "cache-control": "no-store" })
+  const waits = errors.flatMap((error) => retryAfterSeconds(error) ?? [])
+  if (waits.length > 0) headers.set("retry-after", String(Math.max(...waits)))
+  return headers
+}
+
+function tooLarge(): Response {
+  const error = {
+    message: `A request holds up to ${MAX_BODY_BYTES} bytes. Put long text into a file of the repository.`,
+    code: PAYLOAD_TOO_LARGE,
+    data: { code: "PAYLOAD_TOO_LARGE", httpStatus: 413, reason: "request-too-large" },
+  }
+  return Response.json({ error }, { status: 413, headers: { "cache-control": "no-store" } })
+}

@@ -1,0 +1,6 @@
+import { system } from "../system.ts"
+import { requestContext } from "./context.ts"
+import { createCaller } from "./root.ts"
+
+/** The API called from a page on the server, as the person whose request headers these are. */
+export const caller = (headers: Headers) => createCaller(requestContext(system(), headers))

@@ -1,0 +1,19 @@
+import { authenticate } from "../auth/authenticate.ts"
+import type { Actor, SystemContext } from "../domain/context.ts"
+
+/** What a procedure starts from. The actor is looked up by the first procedure of a batch that needs one. */
+export type RequestContext = {
+  system: SystemContext
+  actor(): Promise<Actor>
+}
+
+export function requestContext(system: SystemContext, headers: Headers): RequestContext {
+  let actor: Promise<Actor> | undefined
+  return {
+    system,
+    actor: () => {
+      actor ??= authenticate(system, headers)
+      return actor
+    },
+  }
+}

@@ -1,0 +1,32 @@
+import { initTRPC } from "@trpc/server"
+import type { DomainContext } from "../domain/context.ts"
+import type { RequestContext } from "./context.ts"
+import { messageOf, reasonOf, toTRPCError } from "./errors.ts"
+
+const t = initTRPC.context<RequestContext>().create({
+  isDev: false,
+  errorFormatter: ({ shape, error }) => {
+    const { code, httpStatus, path } = shape.data
+    return {
+      ...shape,
+      message: messageOf(error),
+      data: { code, httpStatus, path, reason: reasonOf(error) },
+    }
+  },
+})
+
+const mapped = t.middleware(async ({ next }) => {
+  const result = await next()
+  if (result.ok) return result
+  throw toTRPCError(result.error)
+})
+
+const signedIn = t.middleware(async ({ ctx, next }) => {
+  const domain: DomainContext = { ...ctx.system, actor: await ctx.actor() }
+  return next({ ctx: domain })
+})
+
+export const router = t.router
+export const createCallerFactory = t.createCallerFactory
+/** The base of every procedure: errors are mapped once, and there is an actor. */
+export const procedure = t.procedure.use(mapped).use(signedIn)
