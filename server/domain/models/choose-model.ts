@@ -3,7 +3,10 @@ import { Invalid, Precondition } from "../errors.ts"
 import { modelCatalogue } from "./catalogue.ts"
 
 /** The wished model if there is such a one, else the default. */
-export function chooseModel(settings: Settings, wished: string | undefined): string {
+export function chooseModel(
+  settings: Pick<Settings, "modelProviders" | "compatibleModels">,
+  wished: string | undefined,
+): string {
   const ids = modelCatalogue(settings).map(({ id }) => id)
   const model = wished ?? ids[0]
   if (model === undefined) {

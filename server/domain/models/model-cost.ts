@@ -8,7 +8,10 @@ type Tokens = Pick<
 >
 
 /** What a call cost in micro-dollars; `inputTokens` includes the cached ones. 0 where no price is known. */
-export function modelCostMicros(settings: Settings, usage: Tokens): number {
+export function modelCostMicros(
+  settings: Pick<Settings, "modelProviders" | "compatibleModels">,
+  usage: Tokens,
+): number {
   const price = modelCatalogue(settings).find(({ id }) => id === usage.model)?.price
   if (!price) return 0
   const cached = Math.min(usage.cachedInputTokens, usage.inputTokens)
