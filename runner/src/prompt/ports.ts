@@ -49,6 +49,8 @@ export type PromptLoop = {
   /** Starts the attempt, or answers a known one with its recorded state. */
   run(claim: Claim): void
   stop(attempt: AttemptRef): void
+  /** Ends the live attempt as failed for a reason outside of the agent, such as a full disk; nothing when none is live. */
+  fail(error: Failure): void
   /** Reports the recorded state again. */
   report(attempt: AttemptRef): void
   /** Emits the open texts of these entries as checkpoints. */
