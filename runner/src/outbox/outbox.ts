@@ -143,6 +143,19 @@ export class Outbox {
     this.#changed()
   }
 
+  /** True as soon as the room has everything, false after `withinMs`. */
+  async delivered(withinMs: number): Promise<boolean> {
+    if (this.#acked === this.#last) return true
+    const { promise, resolve } = Promise.withResolvers<boolean>()
+    const timer = setTimeout(() => resolve(false), withinMs)
+    const listener = () => this.#acked === this.#last && resolve(true)
+    this.#listeners.add(listener)
+    const delivered = await promise
+    this.#listeners.delete(listener)
+    clearTimeout(timer)
+    return delivered
+  }
+
   /** Resolves when everything taken so far is stored. */
   async settled(): Promise<void> {
     while (this.#storing) await this.#storing

@@ -1,0 +1,70 @@
+import { describe, expect, test, vi } from "vitest"
+import type { RunnerReport } from "#protocol/work"
+import { type PhaseProgress, runPhase } from "./boot-phase.ts"
+import { Failed } from "./failed.ts"
+
+function phase<Result>(work: (progress: PhaseProgress) => Promise<Result>, deadlineMs = 5_000) {
+  const report = vi.fn<(report: RunnerReport) => void>()
+  const result = runPhase({ phase: "clone", generation: 2, deadlineMs, report }, work)
+  const reported = () => report.mock.calls.map(([told]) => told)
+  return { result, reported }
+}
+
+const common = {
+  type: "boot.phase",
+  generation: 2,
+  phase: "clone",
+  durationMs: expect.any(Number),
+  error: null,
+}
+
+describe("a phase", () => {
+  test("tells that it began, what it does and that it is done", async () => {
+    const { result, reported } = phase(async ({ detail }) => {
+      detail("Receiving objects 10 %")
+      return "checkout"
+    })
+
+    expect(await result).toBe("checkout")
+    expect(reported()).toEqual([
+      { ...common, state: "running", detail: "" },
+      { ...common, state: "running", detail: "Receiving objects 10 %" },
+      { ...common, state: "done", detail: "Receiving objects 10 %" },
+    ])
+  })
+
+  test("tells why it failed", async () => {
+    const { result, reported } = phase(async () => {
+      throw new Failed("branch-not-found", "No such branch.")
+    })
+
+    await expect(result).rejects.toThrow("No such branch.")
+    expect(reported().at(-1)).toEqual({
+      ...common,
+      state: "failed",
+      detail: "",
+      error: { reason: "branch-not-found", message: "No such branch." },
+    })
+  })
+
+  test("ends at its deadline, whether or not the work heeds it, and says nothing more", async () => {
+    let say: ((text: string) => void) | undefined
+    let aborted = false
+    const { result, reported } = phase(({ signal, detail }) => {
+      say = detail
+      signal.addEventListener("abort", () => {
+        aborted = true
+      })
+      return new Promise(() => undefined)
+    }, 20)
+
+    await expect(result).rejects.toMatchObject({ reason: "clone-too-slow" })
+    say?.("still here")
+
+    expect(aborted).toBe(true)
+    expect(reported().at(-1)).toMatchObject({
+      state: "failed",
+      error: { reason: "clone-too-slow" },
+    })
+  })
+})

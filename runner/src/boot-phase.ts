@@ -1,0 +1,76 @@
+import type { BootPhase, RunnerReport } from "#protocol/work"
+import { Failed, failureOf } from "./failed.ts"
+
+export type PhaseOptions = {
+  phase: BootPhase
+  generation: number
+  deadlineMs: number
+  report: (report: RunnerReport) => void
+}
+
+export type PhaseProgress = {
+  /** Aborted at the phase's deadline. */
+  signal: AbortSignal
+  /** Tells what the phase is busy with. */
+  detail: (text: string) => void
+}
+
+/**
+ * Runs one named part of the boot, reports when it begins, what it does, how it ended and how long that took. Rejects
+ * when the work does, or at the deadline.
+ */
+export async function runPhase<Result>(
+  options: PhaseOptions,
+  work: (progress: PhaseProgress) => Promise<Result>,
+): Promise<Result> {
+  const { phase, deadlineMs } = options
+  const startedAt = performance.now()
+  const abort = new AbortController()
+  const timer = setTimeout(() => abort.abort(tooSlow(phase, deadlineMs)), deadlineMs)
+  const late = new Promise<never>((_resolve, reject) => {
+    abort.signal.addEventListener("abort", () => reject(abort.signal.reason))
+  })
+  let said = ""
+  const report = (state: "running" | "done" | "failed", error: unknown = null) => {
+    options.report({
+      type: "boot.phase",
+      generation: options.generation,
+      phase,
+      state,
+      durationMs: Math.round(performance.now() - startedAt),
+      detail: said,
+      error: state === "failed" ? failureOf(error) : null,
+    })
+  }
+  const detail = (text: string) => {
+    said = text
+    if (!abort.signal.aborted) report("running")
+  }
+  report("running")
+  try {
+    const result = await Promise.race([work({ signal: abort.signal, detail }), late])
+    report("done")
+    return result
+  } catch (error) {
+    report("failed", error)
+    throw error
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+const SLOW: Record<BootPhase, { reason: string; what: string; next: string }> = {
+  machine: { reason: "machine-too-slow", what: "The machine", next: "Try again." },
+  clone: {
+    reason: "clone-too-slow",
+    what: "Cloning the repository",
+    next: "Try again; if it stays so, use a smaller repository or raise the clone deadline.",
+  },
+  agent: { reason: "agent-too-slow", what: "Starting the agent", next: "Try again." },
+  "warm-up": { reason: "warm-up-too-slow", what: "Warming up the agent", next: "Try again." },
+}
+
+function tooSlow(phase: BootPhase, deadlineMs: number): Failed {
+  const { reason, what, next } = SLOW[phase]
+  return new Failed(reason, `${what} took longer than ${Math.round(deadlineMs / 1_000)} s. ${next}`)
+}

@@ -1,0 +1,98 @@
+import { readFile, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import type { RunnerReport } from "#protocol/work"
+import { type Agent, startAgent } from "./agent/agent.ts"
+import { runPhase } from "./boot-phase.ts"
+import type { RunnerEnvironment } from "./env.ts"
+import { Failed } from "./failed.ts"
+import type { Log } from "./log.ts"
+import { type Checkout, prepareCheckout } from "./workspace/clone.ts"
+
+export type Booted = { checkout: Checkout; agent: Agent }
+
+export type BootOptions = {
+  environment: RunnerEnvironment
+  report: (report: RunnerReport) => void
+  log: Log
+}
+
+/** The agent's own deadline ends first, so that its reason is told. */
+const MARGIN_MS = 2_000
+
+/** Checks the repository out, starts the agent and warms it. Rejects after the phase that failed was reported. */
+export async function boot({ environment, report, log }: BootOptions): Promise<Booted> {
+  const { spec, stateDirectory, workspaceDirectory, home, base, opencode } = environment
+  const { sessionId, generation, deadlines, repoUrl, branch } = spec
+  const phase = { generation, report }
+
+  const cloning = { ...phase, phase: "clone" as const, deadlineMs: deadlines.cloneMs }
+  const checkout = await runPhase(cloning, ({ signal, detail }) =>
+    prepareCheckout({
+      repoUrl,
+      branch,
+      sessionId,
+      directory: workspaceDirectory,
+      stateDirectory,
+      environment: base,
+      signal,
+      onProgress: detail,
+    }),
+  )
+
+  const starting = { ...phase, phase: "agent" as const, deadlineMs: deadlines.agentMs + MARGIN_MS }
+  const agent = await runPhase(starting, () =>
+    startAgent({
+      spec,
+      program: opencode,
+      base,
+      home,
+      directory: workspaceDirectory,
+      scratch: join(stateDirectory, "agent"),
+      log,
+    }).catch((error: unknown) => {
+      const said = error instanceof Error ? error.message : String(error)
+      const message = `The agent did not start. Try again. ${said}`
+      throw new Failed("agent-did-not-start", message, { cause: error })
+    }),
+  )
+
+  const deadlineMs = deadlines.warmUpMs + MARGIN_MS
+  await runPhase({ ...phase, phase: "warm-up", deadlineMs }, ({ detail }) =>
+    agent.warmUp().catch((error: unknown) => {
+      // A cold agent answers its first prompt late, which is better than not at all.
+      log("the agent was not warmed up", { error: String(error) })
+      detail("left out: the first prompt may take longer")
+    }),
+  )
+  return { checkout, agent }
+}
+
+/**
+ * Which generation of this session was ready before. A runner that comes after a crash boots again in silence, so that
+ * nobody sees a working session start over.
+ */
+export class ReadyMark {
+  readonly #path: string
+  readonly #generation: number
+
+  constructor({ stateDirectory, spec }: RunnerEnvironment) {
+    this.#path = join(stateDirectory, "ready")
+    this.#generation = spec.generation
+  }
+
+  async isSet(): Promise<boolean> {
+    const generation = await readFile(this.#path, "utf8").catch(() => "")
+    return generation === String(this.#generation)
+  }
+
+  async set(): Promise<void> {
+    await writeFile(this.#path, String(this.#generation))
+  }
+}
+
+/** Lets through what matters of a second boot: its failure. */
+export function onlyFailures(report: (report: RunnerReport) => void) {
+  return (news: RunnerReport) => {
+    if (news.type === "boot.phase" && news.state === "failed") report(news)
+  }
+}
