@@ -1,5 +1,5 @@
 import { buildAll } from "./stack/builds.ts"
 
 /** Builds what a production stack runs, or says that the last build is still good. */
-await buildAll((line) => console.log(line))
+await buildAll((line) => console.log(line), new AbortController().signal)
 console.log("The production build is up to date.")
