@@ -1,5 +1,5 @@
 import { buildAll } from "./stack/builds.ts"
 
 /** Builds what a production stack runs, or says that the last build is still good. */
-await buildAll((line) => console.log(line), new AbortController().signal)
+await buildAll({ web: true }, (line) => console.log(line))
 console.log("The production build is up to date.")
