@@ -17,7 +17,8 @@ export function postDue(step: Step): void {
   const { ingest, claim, meta } = state
   const { generation } = meta.fence
   if (canIngest(state) && isDue(ingest.dueAt, now)) {
-    ingest.dueAt = null
+    // What waits for the next flush keeps its due time.
+    if (meta.log.head === state.storedHead) ingest.dueAt = null
     ingest.underway = true
     const { epoch, ingestedSeq: from } = meta.log
     const head = state.storedHead

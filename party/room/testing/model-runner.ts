@@ -108,6 +108,17 @@ export class ModelRunner {
     if (version % 3 === 0) this.tools.set(this.#newKey("tool"), 0)
   }
 
+  /** The agent writes so many small entries at once. */
+  flood(count: number): void {
+    const { live } = this
+    if (!live) return
+    for (let i = 0; i < count; i++) {
+      const entry = toolOf(this.#newKey("tool"), live.turnId, { output: "0", state: "completed" })
+      this.outbox.push({ entry })
+    }
+    if (this.#welcomed) this.#send(this.outbox.length - count + 1)
+  }
+
   endTurn(state: TerminalState): void {
     if (!this.live) return
     while (this.#openText()) this.finishText()

@@ -116,8 +116,9 @@ export class World {
     this.#start([])
   }
 
-  /** The platform puts the room to sleep and wakes it: sockets stay open, memory is gone. */
+  /** The platform puts an idle room to sleep and wakes it: sockets stay open, memory is gone. */
   hibernate(): void {
+    if (this.tickAt !== null || this.posts.length > 0) return
     const connections: { connection: string; attachment: Attachment }[] = []
     for (const { id, attachment, closed } of this.sockets.values()) {
       if (attachment && !closed) connections.push({ connection: id, attachment })
