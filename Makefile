@@ -76,12 +76,12 @@ db-reset: install ## drop everything and set up again
 
 .PHONY: install
 install: node_modules/.package-lock.json
-	@sh dev/system-packages.sh
+	@sh dev/system-packages.sh >&2
 
-# `npm ci` refuses a lock file that lacks other platforms' optional packages, so this is `npm install`.
+# What is said here goes to stderr, so that `make demo JSON=1` prints its object alone. `npm ci` refuses a lock file that lacks other platforms' optional packages, so this is `npm install`.
 node_modules/.package-lock.json: package.json package-lock.json
 	@node -e 'process.exit(process.versions.node.split(".")[0] >= 20 ? 0 : 1)' && npm --version >/dev/null \
-		|| { echo "Node 20 or newer with npm is needed: https://nodejs.org/en/download"; exit 1; }
-	@echo "installing packages (about a minute)"
-	@npm install --ignore-scripts --no-audit --no-fund --loglevel=error
+		|| { echo "Node 20 or newer with npm is needed: https://nodejs.org/en/download"; exit 1; } >&2
+	@echo "installing packages (about a minute)" >&2
+	@npm install --ignore-scripts --no-audit --no-fund --loglevel=error >&2
 	@touch $@

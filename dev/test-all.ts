@@ -24,7 +24,7 @@ const stages: Stage[] = [
     env: { FAULT_SEEDS: "5" },
     deadlineMs: 10 * minute,
   },
-  { name: "demo", command: ["npm", "run", "demo"], deadlineMs: 5 * minute },
+  { name: "demo", command: ["npm", "run", "demo"], deadlineMs: 10 * minute },
 ]
 
 endCommandsOnSignal()
