@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util"
 import { startStack } from "./stack/stack.ts"
+import { aborted, stopSignal } from "./stop-signal.ts"
 
 const { values } = parseArgs({
   options: {
@@ -20,9 +21,7 @@ if (values.model !== "scripted") {
   process.exit(2)
 }
 
-const stop = new AbortController()
-for (const name of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(name, () => stop.abort())
-
+const stop = stopSignal()
 try {
   const stack = await startStack({
     home: values.home,
@@ -30,9 +29,9 @@ try {
     databaseUrl: process.env.DATABASE_URL,
     say: (line) => console.error(line),
   })
-  if (!stop.signal.aborted) {
+  if (!stop.aborted) {
     console.log(JSON.stringify(stack.line))
-    await new Promise((resolve) => stop.signal.addEventListener("abort", resolve, { once: true }))
+    await aborted(stop)
   }
   await stack.stop()
   process.exit(0)

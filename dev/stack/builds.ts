@@ -18,11 +18,12 @@ const WEB_SOURCES = [
   "package-lock.json",
 ]
 
-/** Builds what a stack runs and what has changed since: the web app for production and the runner's bundle. */
-export async function buildAll(say: (line: string) => void): Promise<void> {
+/** Builds what a stack runs and what has changed since: the runner's bundle and, for production, the web app. */
+export async function buildAll(parts: { web: boolean }, say: (line: string) => void): Promise<void> {
   await withBuildLock(async () => {
     if (!existsSync(join(ROOT, "prisma/generated/client.ts"))) await npm("generate")
     await npm("runner:build")
+    if (!parts.web) return
     const wanted = hashOf(WEB_SOURCES)
     if (builtHash() === wanted) return
     say("Building the web app for production (once per change)…")

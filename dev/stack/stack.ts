@@ -78,10 +78,14 @@ class RunningStack {
 
   async start(): Promise<StackLine> {
     const { home, port, say = () => {} } = this.#options
-    const [databaseUrl] = await Promise.all([
+    // Both are waited for even when one fails, so that stop() finds everything that was started.
+    const [database, builds] = await Promise.allSettled([
       this.#database(),
-      this.#options.hotReload ? undefined : buildAll(say),
+      buildAll({ web: !this.#options.hotReload }, say),
     ])
+    if (database.status === "rejected") throw database.reason
+    if (builds.status === "rejected") throw builds.reason
+    const databaseUrl = database.value
     await migrateDatabase(databaseUrl)
     const identity = await ensureDevIdentity(databaseUrl, stackSecrets(home).apiKey)
     const specs = this.#specs(databaseUrl)

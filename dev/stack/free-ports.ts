@@ -1,0 +1,24 @@
+import { createServer } from "node:net"
+
+const FIRST_PORT = 21_000
+const LAST_PORT = 31_000
+
+/** The first of `count` consecutive ports on 127.0.0.1 that nobody listens on. */
+export async function freePorts(count: number): Promise<number> {
+  for (let tries = 0; tries < 200; tries++) {
+    const span = LAST_PORT - FIRST_PORT
+    const first = FIRST_PORT + Math.floor(Math.random() * span)
+    const ports = Array.from({ length: count }, (_, offset) => first + offset)
+    const free = await Promise.all(ports.map(isFree))
+    if (free.every(Boolean)) return first
+  }
+  throw new Error(`No ${count} consecutive free ports between ${FIRST_PORT} and ${LAST_PORT}`)
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.once("error", () => resolve(false))
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)))
+  })
+}
