@@ -53,10 +53,14 @@ export type AgentOptions = {
   log: Log
 }
 
+type Listeners = ReadonlySet<AgentListener>
+
 type Running = {
   process: AgentProcess
   opencode: Opencode
   stub: WarmUpStub
+  /** The first event stream; later ones follow when it ends. */
+  events: AsyncGenerator<unknown>
   /** Aborted when this process is given up. */
   ended: AbortController
 }
@@ -68,6 +72,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   await skipPluginInstall(options.home)
   let running = await start(options)
   let up: Promise<void> = Promise.resolve()
+  let starting = false
   let closed = false
   watch(running)
 
@@ -76,16 +81,19 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     void process.process.exited.then((sentence) => {
       if (process.ended.signal.aborted) return
       log("the agent is gone and is started again", { sentence })
-      setUp(startAgain())
+      void setUp(startAgain())
       for (const listener of listeners) listener.down(sentence)
     })
   }
 
   function setUp(next: Promise<void>): Promise<void> {
-    up = next
+    starting = true
+    up = next.finally(() => {
+      starting = false
+    })
     // Whoever waits for the agent sees the rejection; nobody may be waiting.
-    next.catch(() => undefined)
-    return next
+    up.catch(() => undefined)
+    return up
   }
 
   async function startAgain(): Promise<void> {
@@ -124,7 +132,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       return () => listeners.delete(listener)
     },
     whenUp: () => up.catch(() => setUp(startAgain())),
-    restart: () => setUp(startAgain()),
+    restart: () => (starting ? up : setUp(startAgain())),
     warmUp: warm,
     async close() {
       closed = true
@@ -141,17 +149,18 @@ async function start(options: AgentOptions): Promise<Running> {
   const instructions = await findInstructions(directory)
   const config = agentConfig({ spec, warmUpUrl: stub.url, instructions })
   const deadlineMs = spec.deadlines.agentMs
+  const ended = new AbortController()
   try {
     const process = await startProcess({ ...options, config, deadlineMs })
-    const opencode = connectOpencode({ ...process, directory })
-    const running = { process, opencode, stub, ended: new AbortController() }
     try {
+      const opencode = connectOpencode({ ...process, directory })
       await healthy(opencode, deadlineMs - (performance.now() - startedAt))
+      const events = await opencode.events(ended.signal)
+      return { process, opencode, stub, events, ended }
     } catch (error) {
-      await giveUp(running, "at once")
+      await process.stop("at once")
       throw error
     }
-    return running
   } catch (error) {
     stub.close()
     throw error
@@ -175,21 +184,35 @@ async function giveUp({ process, stub, ended }: Running, how: "politely" | "at o
 }
 
 /** Hands the event stream to the listeners, connecting again whenever it ends. */
-async function follow({ opencode, ended }: Running, listeners: Set<AgentListener>, log: Log) {
+async function follow({ opencode, events, ended }: Running, listeners: Listeners, log: Log) {
   const { signal } = ended
-  for (let first = true; !signal.aborted; first = false) {
+  for (let stream = events; ; ) {
     try {
-      const stream = await opencode.events(signal)
-      if (!first) for (const listener of listeners) listener.gap()
       for await (const item of stream) hand(item, listeners, log)
+      log("the agent's event stream ended")
     } catch (error) {
       if (!signal.aborted) log("the agent's event stream broke off", { error: String(error) })
     }
-    await sleep(reconnectMs)
+    const next = await reconnect(opencode, signal, log)
+    if (!next) return
+    stream = next
+    for (const listener of listeners) listener.gap()
   }
 }
 
-function hand(item: unknown, listeners: Set<AgentListener>, log: Log): void {
+async function reconnect(opencode: Opencode, signal: AbortSignal, log: Log) {
+  while (!signal.aborted) {
+    await sleep(reconnectMs)
+    try {
+      return await opencode.events(signal)
+    } catch (error) {
+      if (!signal.aborted) log("the agent's event stream does not open", { error: String(error) })
+    }
+  }
+  return null
+}
+
+function hand(item: unknown, listeners: Listeners, log: Log): void {
   const decoded = decodeEvent(item)
   if (decoded.kind === "unreadable") log("an event of the agent is unreadable", decoded)
   if (decoded.kind !== "event") return

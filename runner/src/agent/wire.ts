@@ -64,9 +64,11 @@ const messageInfoSchema = z.looseObject({
   sessionID: z.string(),
   role: z.enum(["user", "assistant"]),
   parentID: z.string().optional(),
+  /** Why the model stopped; `unknown` when its stream ended without saying. */
+  finish: z.string().optional(),
   error: errorSchema.optional(),
   /** On an assistant's message: it condenses the conversation and is no answer. */
-  summary: z.unknown(),
+  summary: z.unknown().optional(),
   time: z.looseObject({ completed: z.number().optional() }),
 })
 export type MessageInfo = z.infer<typeof messageInfoSchema>
@@ -109,10 +111,6 @@ const eventSchema = z.discriminatedUnion("type", [
   ),
   event("message.updated", z.object({ ...session, info: messageInfoSchema })),
   event("message.part.updated", z.object({ ...session, part: partSchema })),
-  event(
-    "message.part.removed",
-    z.object({ ...session, messageID: z.string(), partID: z.string() }),
-  ),
   event(
     "message.part.delta",
     z.object({

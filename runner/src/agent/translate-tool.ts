@@ -1,0 +1,148 @@
+import type { DraftEntry, DraftEntryOf } from "#protocol/entry"
+import { storableText } from "#protocol/text"
+import { boundJson, boundOutput, boundTitle } from "./bounded.ts"
+import { type TurnState, withEntry } from "./turn-state.ts"
+import type { PartOf } from "./wire.ts"
+
+/** The shortest time between two versions of a tool that only differ in their output so far. */
+export const TOOL_UPDATE_MS = 250
+
+type ToolEntry = DraftEntryOf<"tool">
+export type ToolStep = { state: TurnState; entries: DraftEntry[] }
+
+export function translateTool(
+  state: TurnState,
+  key: string,
+  part: PartOf<"tool">,
+  nowMs: number,
+): ToolStep {
+  const before = state.tools.get(key)
+  const entry = toolEntry(state, key, part)
+  const sent = before?.entry
+  if (sent && before.waiting === null && isSame(sent, entry)) return { state, entries: [] }
+  const early = before !== undefined && nowMs - before.emittedAtMs < TOOL_UPDATE_MS
+  const wait = early && sent?.state === "running" && entry.state === "running"
+  const call = wait
+    ? { ...before, waiting: entry }
+    : { entry, messageId: part.messageID, emittedAtMs: nowMs, waiting: null }
+  return {
+    state: { ...state, tools: withEntry(state.tools, key, call) },
+    entries: wait ? [] : [entry],
+  }
+}
+
+/** The versions that have waited long enough. */
+export function dueTools(state: TurnState, nowMs: number): ToolStep {
+  let { tools } = state
+  const entries: ToolEntry[] = []
+  for (const [key, call] of state.tools) {
+    if (!call.waiting || nowMs - call.emittedAtMs < TOOL_UPDATE_MS) continue
+    entries.push(call.waiting)
+    tools = withEntry(tools, key, {
+      ...call,
+      entry: call.waiting,
+      emittedAtMs: nowMs,
+      waiting: null,
+    })
+  }
+  return { state: { ...state, tools }, entries }
+}
+
+/** Ends every running tool as failed, with the output it had: nothing will finish it. */
+export function closeTools(state: TurnState, nowMs: number, sentence: string): ToolStep {
+  let { tools } = state
+  const entries: ToolEntry[] = []
+  for (const [key, call] of state.tools) {
+    const last = call.waiting ?? call.entry
+    if (last.state === "completed" || last.state === "error") continue
+    const entry: ToolEntry = {
+      ...last,
+      state: "error",
+      output: last.output || sentence,
+      endedAt: new Date(nowMs).toISOString(),
+    }
+    entries.push(entry)
+    tools = withEntry(tools, key, { ...call, entry, waiting: null })
+  }
+  return { state: { ...state, tools }, entries }
+}
+
+export type ToolsAtWork = {
+  /** A command or file operation runs; the model has nothing to say until it ends. */
+  running: boolean
+  /** The model is writing a tool's input, of which the agent tells nothing. */
+  pending: boolean
+}
+
+/** A sub-agent's tool counts by the tools that the sub-agent runs. */
+export function toolsAtWork(state: TurnState): ToolsAtWork {
+  const calls = [...state.tools.values()].map(({ entry, waiting }) => waiting ?? entry)
+  return {
+    running: calls.some((entry) => entry.state === "running" && !entry.childSessionId),
+    pending: calls.some((entry) => entry.state === "pending"),
+  }
+}
+
+function toolEntry({ turnId }: TurnState, key: string, part: PartOf<"tool">): ToolEntry {
+  const { status, input, title, metadata, time } = part.state
+  const { output, truncated, bytes } = boundOutput(outputOf(part.state))
+  const child = part.tool === "task" ? metadata.sessionId : undefined
+  return {
+    key,
+    turnId,
+    kind: "tool",
+    name: boundTitle(part.tool),
+    title: boundTitle(title ?? ""),
+    input: boundJson(input),
+    state: status,
+    output,
+    truncated: truncated || metadata.truncated === true,
+    bytes,
+    startedAt: instant(time?.start),
+    endedAt: instant(time?.end),
+    ...(typeof child === "string" ? { childSessionId: child } : {}),
+  }
+}
+
+/** A command's output so far stands in its metadata, also when it failed in the end. */
+function outputOf({ status, output, error, metadata }: PartOf<"tool">["state"]): string {
+  const soFar = typeof metadata.output === "string" ? metadata.output : ""
+  if (status === "completed") return output ?? ""
+  if (status === "error") return [soFar, error ?? ""].filter(Boolean).join("\n")
+  return soFar
+}
+
+const instant = (ms: number | undefined) => (ms === undefined ? null : new Date(ms).toISOString())
+
+function isSame(a: ToolEntry, b: ToolEntry): boolean {
+  return (
+    a.state === b.state &&
+    a.title === b.title &&
+    a.bytes === b.bytes &&
+    a.output === b.output &&
+    a.endedAt === b.endedAt &&
+    a.childSessionId === b.childSessionId
+  )
+}
+
+type TodoItems = DraftEntryOf<"todo">["items"]
+
+/** The turn's one list of things to do, whichever way the agent tells of it. */
+export function translateTodo(
+  state: TurnState,
+  todos: { content?: unknown; status?: unknown }[],
+): ToolStep {
+  const items: TodoItems = todos.slice(0, 200).map(({ content, status }) => ({
+    text: boundTitle(String(content ?? "")),
+    state: storableText(String(status ?? "")),
+  }))
+  const todo = JSON.stringify(items)
+  if (todo === state.todo) return { state, entries: [] }
+  const entry: DraftEntry = {
+    key: `todo:${state.turnId}`,
+    turnId: state.turnId,
+    kind: "todo",
+    items,
+  }
+  return { state: { ...state, todo }, entries: [entry] }
+}
