@@ -48,7 +48,8 @@ export async function startRooms(options: {
   const miniflare = new Miniflare({
     ...convertV4MiniflareOptions({
       host: "127.0.0.1",
-      port: options.port,
+      // Callers reach the Worker itself; miniflare's own door, with a proxy in front, stays unused.
+      unsafeDirectSockets: [{ host: "127.0.0.1", port: options.port }],
       modules: [{ type: "ESModule", path: "worker.js", contents: await bundle() }],
       ...workerSettings(),
       bindings,
@@ -59,7 +60,8 @@ export async function startRooms(options: {
     }),
     resourcePersistencePath: persistDir,
   })
-  const url = await miniflare.ready
+  await miniflare.ready
+  const url = await miniflare.unsafeGetDirectURL()
   return { url: url.origin, close: () => miniflare.dispose() }
 }
 

@@ -8,10 +8,13 @@ const seed = z
   )
 const origin = z.url().transform((text) => new URL(text).origin)
 const baseUrl = z.url().transform((text) => text.replace(/\/+$/, ""))
-const optionalKey = z
-  .string()
-  .optional()
-  .transform((key) => key || undefined)
+
+/** An empty value counts as none. */
+const blankIsNone = <Schema extends z.ZodType>(schema: Schema) =>
+  z.preprocess((value) => (value === "" ? undefined : value), schema)
+const optionalKey = blankIsNone(z.string().optional())
+const optionalUrl = blankIsNone(baseUrl.optional())
+const urlOr = (usual: string) => blankIsNone(baseUrl.default(usual))
 
 /** What the Worker is configured with. `.env.example` and `.env.deploy.example` explain each name. */
 export const bindingsSchema = z.object({
@@ -31,21 +34,15 @@ export const bindingsSchema = z.object({
     .string()
     .optional()
     .transform((flag) => flag === "1"),
-  MODEL_URL: z
-    .string()
-    .optional()
-    .transform((url) => url || undefined),
+  MODEL_URL: optionalUrl,
   ANTHROPIC_API_KEY: optionalKey,
-  ANTHROPIC_BASE_URL: baseUrl.default("https://api.anthropic.com/v1"),
+  ANTHROPIC_BASE_URL: urlOr("https://api.anthropic.com/v1"),
   OPENAI_API_KEY: optionalKey,
-  OPENAI_BASE_URL: baseUrl.default("https://api.openai.com/v1"),
+  OPENAI_BASE_URL: urlOr("https://api.openai.com/v1"),
   OPENROUTER_API_KEY: optionalKey,
-  OPENROUTER_BASE_URL: baseUrl.default("https://openrouter.ai/api/v1"),
+  OPENROUTER_BASE_URL: urlOr("https://openrouter.ai/api/v1"),
   COMPATIBLE_API_KEY: optionalKey,
-  COMPATIBLE_BASE_URL: z
-    .string()
-    .optional()
-    .transform((url) => url?.replace(/\/+$/, "") || undefined),
+  COMPATIBLE_BASE_URL: optionalUrl,
 })
 export type Bindings = z.output<typeof bindingsSchema>
 

@@ -1,52 +1,60 @@
 import { type Connection, type ConnectionContext, Server } from "partyserver"
 import { roomCallSchema } from "#protocol/call"
+import { CLOSE } from "#protocol/close-code"
+import { MAX_MESSAGE_CHARS } from "#protocol/limits"
 import { fromRunnerSchema } from "#protocol/runner"
 import { sessionAudience } from "#protocol/token"
 import { fromViewerSchema } from "#protocol/viewer"
 import { z } from "#protocol/zod"
-import { type Admission, admissionOf, brokerCallSchema } from "./adapter/internal.ts"
+import { decode } from "./adapter/decode.ts"
+import { admissionOf, brokerCallSchema } from "./adapter/internal.ts"
+import { MessageBudget } from "./adapter/message-budget.ts"
 import { postClaimNext, postIngest } from "./adapter/post-to-server.ts"
 import { RoomHost } from "./adapter/room-host.ts"
 import { RoomStorage } from "./adapter/room-storage.ts"
+import { Sockets } from "./adapter/sockets.ts"
 import { BadToken, verifyTicket } from "./adapter/tokens.ts"
 import { bindings, type RoomsEnv } from "./env.ts"
 import type { Attachment } from "./room/connection.ts"
 import type { RoomInput } from "./room/input.ts"
 
+/** A batch splits at the limit, but one item may be larger. */
+const MAX_RUNNER_CHARS = 4 * MAX_MESSAGE_CHARS
+
+/** Room for a ticket. */
+const MAX_VIEWER_CHARS = 8 * 1024
+
+type Frame = string | ArrayBuffer | ArrayBufferView
+
 /** The live relay of one session: sockets, storage and clock for the pure room. */
 export class Session extends Server<RoomsEnv> {
   static override options = { hibernate: true }
-  readonly #storage = new RoomStorage(this.ctx.storage)
+  readonly #budget = new MessageBudget()
+  #sockets = new Sockets([])
   #host: RoomHost | undefined
-  #runnerSpokeAt = 0
+  /** When each runner's socket last said something, apart from pings. */
+  readonly #spokeAt = new Map<string, number>()
 
   override onStart(): void {
     this.ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"))
+    this.#sockets = new Sockets(this.getConnections<Attachment>())
     this.#host = new RoomHost({
       sessionId: this.name,
-      storage: this.#storage,
-      now: () => Date.now(),
-      socket: (id) => this.#socket(id),
-      sockets: () => this.#attachedSockets(),
+      storage: new RoomStorage(this.ctx.storage),
+      sockets: this.#sockets,
       post: (post, body) => this.#post(post, body),
-      runnerHeardAt: () => this.#runnerHeardAt(),
+      heardAt: (connection) => this.#heardAt(connection),
       setAlarm: (at) => this.#setAlarm(at),
-      abandon: (reason) => {
-        this.ctx.abort(reason)
-        throw new Error(reason)
-      },
+      abandon: () => this.#abandon(),
     })
-  }
-
-  get #room(): RoomHost {
-    if (!this.#host) throw new Error("The room was used before it started")
-    return this.#host
   }
 
   override onConnect(connection: Connection<Attachment>, { request }: ConnectionContext): void {
     const admission = admissionOf(request)
+    this.#sockets.add(connection)
     if (admission.as === "viewer") {
-      const claims = ticketClaims(admission)
+      const { userId, grantId, ticketExp, name, role } = admission
+      const claims = { sub: userId, jti: grantId, exp: ticketExp, name, role }
       this.#room.feed({ type: "opened", role: "viewer", connection: connection.id, claims })
     } else if (admission.as === "runner") {
       const claims = { sub: this.name, gen: admission.generation }
@@ -54,41 +62,27 @@ export class Session extends Server<RoomsEnv> {
     }
   }
 
-  override async onMessage(
-    connection: Connection<Attachment>,
-    frame: string | ArrayBuffer | ArrayBufferView,
-  ): Promise<void> {
-    const { id } = connection
-    if (connection.state?.role === "runner") {
-      this.#runnerSpokeAt = Date.now()
-      const message = decode(fromRunnerSchema, frame)
-      this.#room.feed(
-        message.ok
-          ? { type: "runner-said", connection: id, message: message.value, chars: message.chars }
-          : { type: "garbled", connection: id, message: message.problem },
-      )
-      return
-    }
-    const message = decode(fromViewerSchema, frame)
-    if (!message.ok) {
-      this.#room.feed({ type: "garbled", connection: id, message: message.problem })
-    } else if (message.value.type === "renew") {
-      this.#room.feed(await this.#renewed(id, message.value.ticket))
-    } else {
-      this.#room.feed({ type: "viewer-said", connection: id, message: message.value })
-    }
+  override async onMessage(connection: Connection<Attachment>, frame: Frame): Promise<void> {
+    const input =
+      connection.state?.role === "runner"
+        ? this.#fromRunner(connection.id, frame)
+        : await this.#fromViewer(connection.id, frame)
+    if (input) this.#room.feed(input)
   }
 
-  override onClose(connection: Connection): void {
-    this.#room.feed({ type: "closed", connection: connection.id })
+  override onClose({ id }: Connection): void {
+    this.#sockets.forget(id)
+    this.#budget.forget(id)
+    this.#spokeAt.delete(id)
+    this.#room.feed({ type: "closed", connection: id })
   }
 
   override onError(connection: Connection): void {
-    this.#room.feed({ type: "closed", connection: connection.id })
+    this.onClose(connection)
   }
 
   override onAlarm(): void {
-    this.#room.feed({ type: "alarm", runnerHeardAt: this.#runnerHeardAt() })
+    this.#room.onAlarm()
   }
 
   override async onRequest(request: Request): Promise<Response> {
@@ -114,14 +108,40 @@ export class Session extends Server<RoomsEnv> {
 
   async #answerBroker(body: unknown, generation: number): Promise<Response> {
     const call = brokerCallSchema.parse(body)
-    const claims = { sub: this.name, gen: generation }
     if (call.call === "authorize-model") {
+      const claims = { sub: this.name, gen: generation }
       return Response.json(
         await this.#room.ask((replyId) => ({ type: "authorize-model", replyId, claims })),
       )
     }
     this.#room.feed({ type: "usage", usage: call.usage })
     return Response.json({ ok: true })
+  }
+
+  get #room(): RoomHost {
+    if (!this.#host) throw new Error("The room was used before it started")
+    return this.#host
+  }
+
+  #fromRunner(connection: string, frame: Frame): RoomInput {
+    this.#spokeAt.set(connection, Date.now())
+    const message = decode(fromRunnerSchema, frame, MAX_RUNNER_CHARS)
+    if (!message.ok) return { type: "garbled", connection, message: message.problem }
+    const chars = typeof frame === "string" ? frame.length : 0
+    return { type: "runner-said", connection, message: message.value, chars }
+  }
+
+  async #fromViewer(connection: string, frame: Frame): Promise<RoomInput | null> {
+    if (!this.#budget.take(connection, Date.now())) {
+      this.#sockets.close(connection, CLOSE.tooMany, "Too many messages; reconnect later.")
+      return { type: "closed", connection }
+    }
+    const message = decode(fromViewerSchema, frame, MAX_VIEWER_CHARS)
+    if (!message.ok) return { type: "garbled", connection, message: message.problem }
+    if (message.value.type !== "renew") {
+      return { type: "viewer-said", connection, message: message.value }
+    }
+    return this.#renewed(connection, message.value.ticket)
   }
 
   async #renewed(connection: string, ticket: string): Promise<RoomInput> {
@@ -142,63 +162,22 @@ export class Session extends Server<RoomsEnv> {
       : { type: "posted", post, result: await postClaimNext(config, body) }
   }
 
-  #socket(id: string) {
-    const connection = this.getConnection<Attachment>(id)
-    return (
-      connection && {
-        send: (text: string) => connection.send(text),
-        close: (code: number, reason: string) => connection.close(code, reason),
-        attach: (attachment: Attachment) => {
-          connection.setState(attachment)
-        },
-      }
-    )
-  }
-
-  #attachedSockets() {
-    return [...this.getConnections<Attachment>()].flatMap(({ id, state }) =>
-      state ? [{ connection: id, attachment: state }] : [],
-    )
-  }
-
-  /** The runner's pings are answered by the platform without waking the room, so both clocks count. */
-  #runnerHeardAt(): number | null {
-    for (const connection of this.getConnections<Attachment>()) {
-      if (connection.state?.role !== "runner") continue
-      const ping = this.ctx.getWebSocketAutoResponseTimestamp(connection)
-      return Math.max(this.#runnerSpokeAt, ping?.getTime() ?? 0)
-    }
-    return null
+  /** Pings are answered by the platform without waking the room, so both clocks count. */
+  #heardAt(id: string): number | null {
+    const socket = this.#sockets.get(id)
+    if (!socket) return null
+    const ping = this.ctx.getWebSocketAutoResponseTimestamp(socket)
+    return Math.max(this.#spokeAt.get(id) ?? 0, ping?.getTime() ?? 0)
   }
 
   #setAlarm(at: number | null): void {
     if (at === null) void this.ctx.storage.deleteAlarm()
     else void this.ctx.storage.setAlarm(at)
   }
-}
 
-function ticketClaims({
-  userId,
-  grantId,
-  ticketExp,
-  name,
-  role,
-}: Extract<Admission, { as: "viewer" }>) {
-  return { sub: userId, jti: grantId, exp: ticketExp, name, role }
-}
-
-type Decoded<Value> = { ok: true; value: Value; chars: number } | { ok: false; problem: string }
-
-function decode<Schema extends z.ZodType>(
-  schema: Schema,
-  frame: string | ArrayBuffer | ArrayBufferView,
-): Decoded<z.output<Schema>> {
-  if (typeof frame !== "string") return { ok: false, problem: "Messages are text." }
-  try {
-    const parsed = schema.safeParse(JSON.parse(frame))
-    if (parsed.success) return { ok: true, value: parsed.data, chars: frame.length }
-    return { ok: false, problem: z.prettifyError(parsed.error) }
-  } catch {
-    return { ok: false, problem: "Messages are JSON." }
+  #abandon(): never {
+    const reason = "The room failed and starts again"
+    this.ctx.abort(reason)
+    throw new Error(reason)
   }
 }

@@ -1,5 +1,5 @@
-import { routePartykitRequest } from "partyserver"
-import { admit, withSubprotocol } from "./adapter/admit.ts"
+import { admit, partyOf } from "./adapter/admit.ts"
+import { log } from "./adapter/log.ts"
 import { lendModel } from "./broker/broker.ts"
 import { Bus } from "./bus.ts"
 import { bindings, type RoomsEnv } from "./env.ts"
@@ -9,21 +9,22 @@ export { Bus, Session }
 
 export default {
   async fetch(request, env, ctx) {
-    const { pathname } = new URL(request.url)
-    if (pathname === "/health") return health(env)
-    if (pathname.startsWith("/broker/")) return lendModel(request, env, ctx)
-
-    const [prefix, name, id, ...rest] = pathname.split("/").filter(Boolean)
-    const party = name === "session" || name === "bus" ? name : null
-    if (prefix !== "parties" || !party || !id || rest.length > 0) {
-      return new Response("Not found", { status: 404 })
+    try {
+      return await route(request, env, ctx)
+    } catch (error) {
+      log("request.failed", { error: String(error) })
+      return new Response("The rooms failed on this request", { status: 500 })
     }
-    const answer = await admit(request, { name: party, id }, env)
-    if (answer instanceof Response) return answer
-    const response = await routePartykitRequest(answer, env)
-    return response ? withSubprotocol(response) : new Response("Not found", { status: 404 })
   },
 } satisfies ExportedHandler<RoomsEnv>
+
+async function route(request: Request, env: RoomsEnv, ctx: ExecutionContext): Promise<Response> {
+  const { pathname } = new URL(request.url)
+  if (pathname === "/health") return health(env)
+  if (pathname.startsWith("/broker/")) return lendModel(request, env, ctx)
+  const party = partyOf(pathname)
+  return party ? admit(request, party, env) : new Response("Not found", { status: 404 })
+}
 
 function health(env: RoomsEnv): Response {
   bindings(env)

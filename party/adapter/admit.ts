@@ -1,69 +1,84 @@
-import { CLOSE, type CloseCode } from "#protocol/close-code"
+import { CLOSE } from "#protocol/close-code"
 import { sessionIdSchema, teamIdSchema } from "#protocol/ids"
 import { MAX_MESSAGE_CHARS } from "#protocol/limits"
 import { busAudience, sessionAudience } from "#protocol/token"
 import { SUBPROTOCOL } from "#protocol/version"
 import { type Bindings, bindings, type RoomsEnv } from "../env.ts"
-import { type Admission, admitted } from "./internal.ts"
-import { BadToken, verifyCall, verifyRunnerToken, verifyTicket } from "./tokens.ts"
+import { boundedBody } from "./bounded-body.ts"
+import { type Admission, admittedBody, admittedSocket } from "./internal.ts"
+import { log } from "./log.ts"
+import { refuseSocket, roomUnavailable, withSubprotocol } from "./refuse-socket.ts"
+import { type Party, roomOf } from "./rooms.ts"
+import { BadToken, isBodyOf, verifyCall, verifyRunnerToken, verifyTicket } from "./tokens.ts"
 
 /** Calls carry at most one message and its envelope. */
-const MAX_CALL_CHARS = 2 * MAX_MESSAGE_CHARS
+const MAX_CALL_BYTES = 4 * MAX_MESSAGE_CHARS
 
-type Party = { name: "session" | "bus"; id: string }
+/** `/parties/session/:sessionId` or `/parties/bus/:teamId`; null for anything else. */
+export function partyOf(pathname: string): Party | null {
+  const [, name = "", id = ""] = /^\/parties\/(session|bus)\/([^/]+)$/.exec(pathname) ?? []
+  if (name === "session" && sessionIdSchema.safeParse(id).success) return { name, id }
+  if (name === "bus" && teamIdSchema.safeParse(id).success) return { name, id }
+  return null
+}
 
-/** Lets a request through to its room with what was verified about it, or answers it here. */
-export async function admit(
+/** Lets a verified socket or call through to its room, and answers every other request itself. */
+export async function admit(request: Request, party: Party, env: RoomsEnv): Promise<Response> {
+  const config = bindings(env)
+  const asksForSocket = request.headers.get("upgrade")?.toLowerCase() === "websocket"
+  const admitted = asksForSocket
+    ? await admitSocket(request, party, config)
+    : await admitCall(request, config)
+  if (admitted instanceof Response) return admitted
+  try {
+    const response = await roomOf(env, party).fetch(admitted)
+    return asksForSocket ? withSubprotocol(response) : response
+  } catch (error) {
+    log("room.unavailable", { party: party.name, error: String(error) })
+    return asksForSocket
+      ? roomUnavailable()
+      : new Response("The room is not available now", { status: 503 })
+  }
+}
+
+async function admitSocket(
   request: Request,
   party: Party,
-  env: RoomsEnv,
+  config: Bindings,
 ): Promise<Request | Response> {
-  const config = bindings(env)
-  const upgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket"
-  if (!knownId(party)) return new Response("No such room", { status: 404 })
-  if (upgrade) return admitSocket(request, party, config)
-  if (request.method === "POST") return admitCall(request, config)
-  return new Response("Rooms are reached by WebSocket", { status: 405 })
-}
-
-function knownId({ name, id }: Party): boolean {
-  const schema = name === "session" ? sessionIdSchema : teamIdSchema
-  return schema.safeParse(id).success
-}
-
-async function admitSocket(request: Request, party: Party, config: Bindings) {
   if (!originAllowed(request, config)) {
     return refuseSocket(CLOSE.forbidden, "This page may not open a live connection.")
   }
-  const offered = (request.headers.get("sec-websocket-protocol") ?? "")
-    .split(",")
-    .map((p) => p.trim())
-  if (!offered.includes(SUBPROTOCOL)) {
-    return refuseSocket(CLOSE.wrongVersion, `Offer the subprotocol ${SUBPROTOCOL}.`)
+  const offered = request.headers.get("sec-websocket-protocol") ?? ""
+  const [version, ticket] = offered.split(",").map((protocol) => protocol.trim())
+  if (version !== SUBPROTOCOL) {
+    return refuseSocket(CLOSE.wrongVersion, `Offer the subprotocol ${SUBPROTOCOL} first.`)
   }
   try {
-    return admitted(withoutQuery(request), await readAdmission(request, offered, party, config))
+    const token = bearerToken(request)
+    return admittedSocket(
+      token && party.name === "session"
+        ? await admitRunner(token, party, config)
+        : await admitViewer(ticket, party, config),
+    )
   } catch (error) {
     if (error instanceof BadToken) return refuseSocket(CLOSE.unauthorized, error.message)
     throw error
   }
 }
 
-async function readAdmission(
-  request: Request,
-  offered: string[],
-  party: Party,
+async function admitRunner(token: string, party: Party, config: Bindings): Promise<Admission> {
+  const { gen } = await verifyRunnerToken(token, config.SERVER_VERIFY_KEY, party.id)
+  return { as: "runner", generation: gen }
+}
+
+async function admitViewer(
+  ticket: string | undefined,
+  { name, id }: Party,
   config: Bindings,
 ): Promise<Admission> {
-  const bearer = bearerToken(request)
-  if (bearer && party.name === "session") {
-    const claims = await verifyRunnerToken(bearer, config.SERVER_VERIFY_KEY, party.id)
-    if (claims.sub !== party.id) throw new BadToken("The token is for another session.")
-    return { as: "runner", generation: claims.gen }
-  }
-  const ticket = offered.find((item) => item !== SUBPROTOCOL)
   if (!ticket) throw new BadToken("Offer the ticket as the second subprotocol.")
-  const audience = party.name === "session" ? sessionAudience(party.id) : busAudience(party.id)
+  const audience = name === "session" ? sessionAudience(id) : busAudience(id)
   const claims = await verifyTicket(ticket, config.SERVER_VERIFY_KEY, audience)
   return {
     as: "viewer",
@@ -75,13 +90,17 @@ async function readAdmission(
   }
 }
 
-async function admitCall(request: Request, config: Bindings) {
-  const body = await request.clone().text()
-  if (body.length > MAX_CALL_CHARS) return new Response("The call is too large", { status: 413 })
+async function admitCall(request: Request, config: Bindings): Promise<Request | Response> {
+  if (request.method !== "POST") {
+    return new Response("Rooms are reached by WebSocket", { status: 405 })
+  }
   try {
     const path = new URL(request.url).pathname
-    await verifyCall(bearerToken(request) ?? "", config.SERVER_VERIFY_KEY, path, body)
-    return admitted(request, { as: "server" })
+    const claims = await verifyCall(bearerToken(request) ?? "", config.SERVER_VERIFY_KEY, path)
+    const body = await boundedBody(request, MAX_CALL_BYTES)
+    if (!body) return new Response("The call is too large", { status: 413 })
+    if (!(await isBodyOf(claims, body))) throw new BadToken("The call's token is for another body.")
+    return admittedBody({ as: "server" }, body)
   } catch (error) {
     if (error instanceof BadToken) return new Response(error.message, { status: 401 })
     throw error
@@ -94,30 +113,7 @@ function originAllowed(request: Request, config: Bindings): boolean {
   return origin === null || origin === config.WEB_URL || config.ALLOWED_ORIGINS.includes(origin)
 }
 
-/** A client-chosen `_pk` would let two sockets share one connection id. */
-function withoutQuery(request: Request): Request {
-  const url = new URL(request.url)
-  url.search = ""
-  return new Request(url, request)
-}
-
 function bearerToken(request: Request): string | null {
   const header = request.headers.get("authorization")
   return header?.startsWith("Bearer ") ? header.slice(7) : null
-}
-
-/** Accepts and closes at once: a failed handshake would tell the client's code nothing about why. */
-export function refuseSocket(code: CloseCode, reason: string): Response {
-  const { 0: client, 1: server } = new WebSocketPair()
-  server.accept()
-  server.close(code, reason)
-  return new Response(null, { status: 101, webSocket: client, headers: protocolHeader })
-}
-
-const protocolHeader = { "sec-websocket-protocol": SUBPROTOCOL }
-
-/** partyserver does not name the chosen subprotocol, and browsers drop a socket whose server does not. */
-export function withSubprotocol(response: Response): Response {
-  if (response.status !== 101 || !response.webSocket) return response
-  return new Response(null, { status: 101, webSocket: response.webSocket, headers: protocolHeader })
 }

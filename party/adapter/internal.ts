@@ -2,15 +2,8 @@ import { failureSchema } from "#protocol/entry"
 import { attemptRefSchema, modelUsageSchema } from "#protocol/work"
 import { z } from "#protocol/zod"
 
-/**
- * Requests inside the Worker carry what it has already verified in headers of this prefix; the Worker strips them from
- * everything that comes from outside.
- */
-const PREFIX = "x-agent-ops-"
-export const ADMISSION_HEADER = `${PREFIX}admission`
-
 /** What the Worker has verified about a socket or request before it reaches a room. */
-export const admissionSchema = z.discriminatedUnion("as", [
+const admissionSchema = z.discriminatedUnion("as", [
   z.object({
     as: z.literal("viewer"),
     userId: z.string(),
@@ -43,17 +36,33 @@ export const modelPermitSchema = z.union([
 ])
 export type ModelPermit = z.infer<typeof modelPermitSchema>
 
-/** A copy of the request that carries the admission and nothing an outsider set under our names. */
-export function admitted(request: Request, admission: Admission): Request {
-  const headers = new Headers(request.headers)
-  for (const name of [...headers.keys()]) if (name.startsWith(PREFIX)) headers.delete(name)
-  headers.delete("authorization")
-  headers.set(ADMISSION_HEADER, encodeURIComponent(JSON.stringify(admission)))
-  return new Request(request, { headers })
+const ADMISSION_HEADER = "x-agent-ops-admission"
+
+/**
+ * A room is addressed by its stub alone, and its library reads headers and query parameters of its own: the requests
+ * that reach it are made here, and nothing that an outsider wrote is in them but a verified body.
+ */
+const ROOM_URL = "https://room/"
+
+export function admittedSocket(admission: Admission): Request {
+  return new Request(ROOM_URL, { headers: { upgrade: "websocket", ...headerOf(admission) } })
+}
+
+export function admittedCall(admission: Admission, body: unknown): Request {
+  return admittedBody(admission, JSON.stringify(body))
+}
+
+/** `body` is JSON already. */
+export function admittedBody(admission: Admission, body: string | Uint8Array): Request {
+  return new Request(ROOM_URL, { method: "POST", headers: headerOf(admission), body })
 }
 
 export function admissionOf(request: Request): Admission {
   const header = request.headers.get(ADMISSION_HEADER)
   if (!header) throw new Error("A request reached a room without admission")
   return admissionSchema.parse(JSON.parse(decodeURIComponent(header)))
+}
+
+function headerOf(admission: Admission): Record<string, string> {
+  return { [ADMISSION_HEADER]: encodeURIComponent(JSON.stringify(admission)) }
 }

@@ -1,5 +1,4 @@
 import type { RoomAnswer } from "#protocol/call"
-import type { Attachment } from "../room/connection.ts"
 import type { Effect, EffectOf } from "../room/effects.ts"
 import type { RoomInput } from "../room/input.ts"
 import { reduce } from "../room/reduce.ts"
@@ -7,28 +6,20 @@ import { initialState, type RoomState } from "../room/state.ts"
 import { ingestBatch } from "./ingest-batch.ts"
 import { log } from "./log.ts"
 import type { RoomStorage } from "./room-storage.ts"
-
-/** A socket as the room's effects need it. */
-export type RoomSocket = {
-  send(text: string): void
-  close(code: number, reason: string): void
-  attach(attachment: Attachment): void
-}
+import type { Sockets } from "./sockets.ts"
 
 /** What the platform does for a room. */
 export type Platform = {
   sessionId: string
   storage: RoomStorage
-  now(): number
-  socket(id: string): RoomSocket | undefined
-  sockets(): { connection: string; attachment: Attachment }[]
+  sockets: Sockets
   /** Posts and comes back with the result as an input; never throws. */
   post(post: "ingest" | "claim-next", body: string): Promise<RoomInput>
-  /** When the runner's socket last gave a sign of life, pings included; null without a runner. */
-  runnerHeardAt(): number | null
+  /** When a socket last gave a sign of life, pings included. */
+  heardAt(connection: string): number | null
   setAlarm(at: number | null): void
   /** Gives this instance up, to be started again from what is stored. */
-  abandon(reason: string): never
+  abandon(): never
 }
 
 /** Runs one room: each input is decided by the pure core and its effects are done before anything else happens. */
@@ -40,23 +31,24 @@ export class RoomHost {
   #nextReply = 0
 
   constructor(platform: Platform) {
+    const { storage, sockets } = platform
     this.#platform = platform
-    this.#state = initialState(platform.storage.meta(), platform.storage, platform.now())
-    this.feed({ type: "restored", connections: platform.sockets() })
+    this.#state = initialState(storage.meta(), storage, Date.now())
+    this.feed({ type: "restored", connections: sockets.attached() })
   }
 
   feed(input: RoomInput): void {
-    const { storage, now } = this.#platform
+    const { storage, abandon, sessionId } = this.#platform
     try {
-      for (const effect of reduce(this.#state, input, now(), storage).effects) this.#do(effect)
+      for (const effect of reduce(this.#state, input, Date.now(), storage).effects) this.#do(effect)
     } catch (error) {
       // The state in memory may now be ahead of what is stored; the stored one is the truth.
-      log("room.failed", { input: input.type, error: String(error) })
-      this.#platform.abandon("The room failed and starts again")
+      log("room.failed", { sessionId, input: input.type, error: String(error) })
+      abandon()
     }
   }
 
-  /** Feeds an input that is answered by a `reply` effect. */
+  /** Feeds an input that is answered by a `reply` effect, now or later. */
   ask(input: (replyId: string) => RoomInput): Promise<RoomAnswer> {
     const replyId = String(this.#nextReply++)
     return new Promise((resolve) => {
@@ -65,23 +57,27 @@ export class RoomHost {
     })
   }
 
+  onAlarm(): void {
+    this.feed({ type: "alarm", runnerHeardAt: this.#runnerHeardAt() })
+  }
+
   #do(effect: Effect): void {
-    const { storage, socket, setAlarm, sessionId } = this.#platform
+    const { storage, sockets, setAlarm, sessionId } = this.#platform
     switch (effect.effect) {
       case "store":
         storage.write(effect)
         break
       case "to-runner":
-        this.#send(effect.connection, JSON.stringify(effect.message))
+        sockets.send(effect.connection, JSON.stringify(effect.message))
         break
       case "to-viewers":
-        for (const id of effect.connections) this.#send(id, effect.text)
+        for (const id of effect.connections) sockets.send(id, effect.text)
         break
       case "attach":
-        socket(effect.connection)?.attach(effect.attachment)
+        sockets.attach(effect.connection, effect.attachment)
         break
       case "close":
-        socket(effect.connection)?.close(effect.code, effect.reason)
+        sockets.close(effect.connection, effect.code, effect.reason)
         break
       case "post":
         this.#post(effect)
@@ -107,14 +103,6 @@ export class RoomHost {
     }
   }
 
-  #send(id: string, text: string): void {
-    try {
-      this.#platform.socket(id)?.send(text)
-    } catch {
-      // A socket that is closing reports its end by itself.
-    }
-  }
-
   #post(effect: EffectOf<"post">): void {
     const { sessionId, storage } = this.#platform
     const body =
@@ -126,9 +114,14 @@ export class RoomHost {
 
   #tickAt(at: number): void {
     clearTimeout(this.#timer)
-    const wait = Math.max(0, at - this.#platform.now())
+    const wait = Math.max(0, at - Date.now())
     this.#timer = setTimeout(() => {
-      this.feed({ type: "tick", runnerHeardAt: this.#platform.runnerHeardAt() })
+      this.feed({ type: "tick", runnerHeardAt: this.#runnerHeardAt() })
     }, wait)
+  }
+
+  #runnerHeardAt(): number | null {
+    const { runner } = this.#state
+    return runner === null ? null : this.#platform.heardAt(runner)
   }
 }

@@ -1,4 +1,5 @@
-import { errors, jwtVerify, SignJWT } from "jose"
+import { base64url, errors, type JWTVerifyOptions, jwtVerify, SignJWT } from "jose"
+import { sessionIdSchema } from "#protocol/ids"
 import {
   BROKER_AUDIENCE,
   type CallClaims,
@@ -16,6 +17,8 @@ import {
 import type { z } from "#protocol/zod"
 import { signingKey, verifyKey } from "./signing-key.ts"
 
+export type { SandboxClaims }
+
 const CLOCK_TOLERANCE_SECONDS = 30
 const CALL_TTL_SECONDS = 60
 
@@ -25,38 +28,59 @@ export class BadToken extends Error {
 }
 
 export function verifyTicket(token: string, key: string, audience: string): Promise<TicketClaims> {
-  return verify(token, key, TOKEN_TYPE.ticket, audience, ticketClaimsSchema)
+  const options = { typ: TOKEN_TYPE.ticket, audience, requiredClaims: ["exp"] }
+  return verify(token, key, options, ticketClaimsSchema)
 }
 
-export function verifyRunnerToken(
+export async function verifyRunnerToken(
   token: string,
   key: string,
   sessionId: string,
 ): Promise<SandboxClaims> {
-  return verify(token, key, TOKEN_TYPE.runner, sessionAudience(sessionId), sandboxClaimsSchema)
-}
-
-export function verifyModelToken(token: string, key: string): Promise<SandboxClaims> {
-  return verify(token, key, TOKEN_TYPE.model, BROKER_AUDIENCE, sandboxClaimsSchema)
-}
-
-/** Checks a call of the server: its token is bound to this path and these very bytes. */
-export async function verifyCall(
-  token: string,
-  key: string,
-  path: string,
-  body: string,
-): Promise<CallClaims> {
-  const claims = await verify(token, key, TOKEN_TYPE.call, ROOMS_AUDIENCE, callClaimsSchema)
-  if (claims.path !== path) throw new BadToken("The call's token is for another path.")
-  if (claims.body !== (await sha256(body)))
-    throw new BadToken("The call's token is for another body.")
+  // A sandbox's tokens have no expiry: its room refuses them once the generation is fenced or the session has ended.
+  const options = { typ: TOKEN_TYPE.runner, audience: sessionAudience(sessionId) }
+  const claims = await verify(token, key, options, sandboxClaimsSchema)
+  if (claims.sub !== sessionId) throw new BadToken("The token is for another session.")
   return claims
+}
+
+const modelTokens = new Map<string, SandboxClaims>()
+const MAX_MODEL_TOKENS = 500
+
+/** A sandbox sends the same token with each model call, so good ones are remembered: they never turn bad by themselves. */
+export async function verifyModelToken(token: string, key: string): Promise<SandboxClaims> {
+  const name = `${key} ${token}`
+  const known = modelTokens.get(name)
+  if (known) return known
+  const options = { typ: TOKEN_TYPE.model, audience: BROKER_AUDIENCE }
+  const claims = await verify(token, key, options, sandboxClaimsSchema)
+  if (!sessionIdSchema.safeParse(claims.sub).success) throw new BadToken(NOT_VALID)
+  if (modelTokens.size >= MAX_MODEL_TOKENS) modelTokens.clear()
+  modelTokens.set(name, claims)
+  return claims
+}
+
+/** Checks a call of the server for this path. Its body is checked with {@link isBodyOf} once it has been read. */
+export async function verifyCall(token: string, key: string, path: string): Promise<CallClaims> {
+  const options = {
+    typ: TOKEN_TYPE.call,
+    audience: ROOMS_AUDIENCE,
+    requiredClaims: ["exp", "iat"],
+    maxTokenAge: CALL_TTL_SECONDS,
+  }
+  const claims = await verify(token, key, options, callClaimsSchema)
+  if (claims.path !== path) throw new BadToken("The call's token is for another path.")
+  return claims
+}
+
+/** Whether these are the very bytes that the call was signed with. */
+export async function isBodyOf(claims: CallClaims, body: Uint8Array): Promise<boolean> {
+  return claims.body === (await sha256(body))
 }
 
 /** A token for one post of the rooms to the server. */
 export async function signPost(seed: string, path: string, body: string): Promise<string> {
-  const claims: CallClaims = { path, body: await sha256(body) }
+  const claims: CallClaims = { path, body: await sha256(new TextEncoder().encode(body)) }
   return new SignJWT(claims)
     .setProtectedHeader({ alg: "EdDSA", typ: TOKEN_TYPE.call })
     .setIssuer(TOKEN_ISSUER)
@@ -66,27 +90,26 @@ export async function signPost(seed: string, path: string, body: string): Promis
     .sign(await cachedKey(seed, signingKey))
 }
 
+const NOT_VALID = "The token is not valid here."
+
 async function verify<Schema extends z.ZodType>(
   token: string,
   key: string,
-  typ: string,
-  audience: string,
+  options: JWTVerifyOptions,
   schema: Schema,
 ): Promise<z.output<Schema>> {
+  const publicKey = await cachedKey(key, verifyKey)
   try {
-    const { payload } = await jwtVerify(token, await cachedKey(key, verifyKey), {
+    const { payload } = await jwtVerify(token, publicKey, {
       algorithms: ["EdDSA"],
       issuer: TOKEN_ISSUER,
-      audience,
-      typ,
       clockTolerance: CLOCK_TOLERANCE_SECONDS,
-      // A sandbox's tokens end when its room fences the generation, which is checked at each use.
-      requiredClaims: typ === TOKEN_TYPE.ticket || typ === TOKEN_TYPE.call ? ["exp"] : [],
+      ...options,
     })
     return schema.parse(payload)
   } catch (error) {
     if (error instanceof errors.JWTExpired) throw new BadToken("The token has expired.")
-    throw new BadToken("The token is not valid here.")
+    throw new BadToken(NOT_VALID)
   }
 }
 
@@ -99,10 +122,7 @@ function cachedKey(base64: string, load: (base64: string) => Promise<CryptoKey>)
   return known
 }
 
-async function sha256(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text))
-  return btoa(String.fromCharCode(...new Uint8Array(digest)))
-    .replaceAll("+", "-")
-    .replaceAll("/", "_")
-    .replaceAll("=", "")
+async function sha256(bytes: Uint8Array): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes))
+  return base64url.encode(digest)
 }

@@ -1,0 +1,66 @@
+import type { Connection } from "partyserver"
+import type { Attachment } from "../room/connection.ts"
+
+/** A close frame holds at most this much of a reason. */
+const MAX_REASON_BYTES = 123
+
+/**
+ * The open sockets of a room by connection id. The platform finds one by searching through all of them, which a frame
+ * to a hundred viewers cannot afford. Nothing here throws: a socket that is going away says so by itself.
+ */
+export class Sockets {
+  readonly #open = new Map<string, Connection<Attachment>>()
+
+  constructor(open: Iterable<Connection<Attachment>>) {
+    for (const connection of open) this.add(connection)
+  }
+
+  add(connection: Connection<Attachment>): void {
+    this.#open.set(connection.id, connection)
+  }
+
+  forget(id: string): void {
+    this.#open.delete(id)
+  }
+
+  get(id: string): Connection<Attachment> | undefined {
+    return this.#open.get(id)
+  }
+
+  /** What each socket kept through hibernation. */
+  attached(): { connection: string; attachment: Attachment }[] {
+    return [...this.#open.values()].flatMap(({ id, state }) =>
+      state ? [{ connection: id, attachment: state }] : [],
+    )
+  }
+
+  send(id: string, text: string): void {
+    const connection = this.#open.get(id)
+    if (connection) quietly(() => connection.send(text))
+  }
+
+  attach(id: string, attachment: Attachment): void {
+    const connection = this.#open.get(id)
+    if (connection) quietly(() => connection.setState(attachment))
+  }
+
+  close(id: string, code: number, reason: string): void {
+    const connection = this.#open.get(id)
+    this.#open.delete(id)
+    if (connection) quietly(() => connection.close(code, fitting(reason)))
+  }
+}
+
+function quietly(act: () => void): void {
+  try {
+    act()
+  } catch {
+    // The socket is closing already.
+  }
+}
+
+/** The beginning of a reason, without a cut character. */
+function fitting(reason: string): string {
+  const { read } = new TextEncoder().encodeInto(reason, new Uint8Array(MAX_REASON_BYTES))
+  return reason.slice(0, read)
+}

@@ -1,0 +1,71 @@
+import { once } from "node:events"
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import { type LogItem, type RoomPostOf, roomPostSchema } from "#protocol/call"
+import { SERVER_AUDIENCE } from "#protocol/token"
+import type { Claim, ReportOf } from "#protocol/work"
+import { isCallSigned } from "../../server/auth/tokens.ts"
+import { roomsVerifyKey, type TestKeys } from "./start-rooms.ts"
+
+/** The web server as far as rooms know it: it checks their signature, keeps what they post and hands out claims. */
+export class StubServer {
+  readonly url: string
+  readonly ingests: RoomPostOf<"ingest">[] = []
+  readonly items = new Map<number, LogItem>()
+  readonly claims: Claim[] = []
+  refused = 0
+  /** While true, every post is answered 503. */
+  isDown = false
+  readonly close: () => Promise<void>
+
+  private constructor(url: string, close: () => Promise<void>) {
+    this.url = url
+    this.close = close
+  }
+
+  static async start(keys: TestKeys): Promise<StubServer> {
+    const server = createServer((request, response) => void stub.#handle(keys, request, response))
+    server.listen(0, "127.0.0.1")
+    await once(server, "listening")
+    const address = server.address()
+    if (address === null || typeof address === "string") throw new Error("The server has no port.")
+    const stub: StubServer = new StubServer(`http://127.0.0.1:${address.port}`, async () => {
+      server.close()
+      server.closeAllConnections()
+      await once(server, "close")
+    })
+    return stub
+  }
+
+  reports<Type extends "model.usage" | "attempt.ended" | "runner.link">(
+    type: Type,
+  ): ReportOf<Type>[] {
+    return [...this.items.values()].flatMap((item) =>
+      "report" in item && isReportOf(item.report, type) ? [item.report] : [],
+    )
+  }
+
+  async #handle(keys: TestKeys, request: IncomingMessage, response: ServerResponse) {
+    const body = Buffer.concat(await Array.fromAsync(request))
+    const answer = (status: number, json: object) =>
+      response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(json))
+    if (this.isDown) return answer(503, {})
+    const token = request.headers.authorization?.replace("Bearer ", "") ?? ""
+    const call = { audience: SERVER_AUDIENCE, path: request.url ?? "", body }
+    if (!(await isCallSigned(roomsVerifyKey(keys), token, call, new Date()))) {
+      this.refused += 1
+      return answer(401, {})
+    }
+    const post = roomPostSchema.parse(JSON.parse(body.toString()))
+    if (post.post === "claim-next") return answer(200, { claim: this.claims.shift() ?? null })
+    this.ingests.push(post)
+    for (const item of post.items) this.items.set(item.seq, item)
+    return answer(200, { ingestedSeq: post.to })
+  }
+}
+
+function isReportOf<Type extends string>(
+  report: { type: string },
+  type: Type,
+): report is Extract<typeof report, { type: Type }> & { type: Type } {
+  return report.type === type
+}
