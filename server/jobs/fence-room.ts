@@ -5,7 +5,7 @@ import { promptIdSchema, teamIdSchema } from "#protocol/ids"
 import { type AttemptRef, attemptRefSchema, terminalStateSchema } from "#protocol/work"
 import { LIVE_ATTEMPT } from "../domain/sandboxes/index.ts"
 import { releaseClaim } from "../domain/sandboxes/release-claim.ts"
-import { callRoom, RoomUnreachable } from "./call-room.ts"
+import { callRoom } from "./call-room.ts"
 import type { JobContext } from "./context.ts"
 
 const fenceAnswer = z.object({
@@ -17,13 +17,14 @@ export const UNKNOWN_ATTEMPT = "unknown-attempt"
 
 /**
  * From now on the session's room hears `generation` only (D9). What ran on an older one ends there and arrives by
- * ingest; an older claim that never reached the room is released here.
+ * ingest; an older claim that never reached the room is released here. Answers why the room refuses, or null: it has
+ * ended, or is further than PostgreSQL.
  */
 export async function fenceRoom(
   ctx: JobContext,
   { sessionId, generation }: { sessionId: string; generation: number },
   reason: Failure,
-): Promise<void> {
+): Promise<Failure | null> {
   const session = await ctx.db.session.findUniqueOrThrow({ where: { id: sessionId } })
   const known = formatCursor({ epoch: Number(session.epoch), seq: session.ingestedSeq })
   const teamId = teamIdSchema.parse(session.teamId)
@@ -34,8 +35,7 @@ export async function fenceRoom(
     known: session.epoch === 0n ? "0" : known,
     reason,
   })
-  if (!answer.ok) throw new RoomUnreachable(`The room refused the fence: ${answer.error.message}`)
-  const { ended } = fenceAnswer.parse(answer.value)
+  const ended = answer.ok ? fenceAnswer.parse(answer.value).ended : null
   const open = await ctx.db.attempt.findMany({
     where: { sessionId, generation: { lt: generation }, state: { in: [...LIVE_ATTEMPT] } },
   })
@@ -44,6 +44,7 @@ export async function fenceRoom(
     if (ended?.promptId === promptId && ended.attempt === number) continue
     await releaseUnlessKnown(ctx, sessionId, attempt, reason)
   }
+  return answer.ok ? null : answer.error
 }
 
 async function releaseUnlessKnown(

@@ -1,4 +1,10 @@
-import { type ParsedCronItem, parseCronItems, type Runner, run, runMigrations } from "graphile-worker"
+import {
+  type ParsedCronItem,
+  parseCronItems,
+  type Runner,
+  run,
+  runMigrations,
+} from "graphile-worker"
 import pg from "pg"
 import type { JobContext } from "./context.ts"
 import { addJob } from "./queue.ts"

@@ -1,4 +1,4 @@
-import type { Session } from "../../../prisma/generated/client.ts"
+import type { Sandbox, Session } from "../../../prisma/generated/client.ts"
 import type { Transaction } from "../../db.ts"
 import { addJob } from "../../jobs/queue.ts"
 import type { SystemContext } from "../context.ts"
@@ -28,7 +28,7 @@ export function claimStart(
     if (session.endedAt || sandbox?.generation !== session.generation) return { kind: "pointless" }
     if (sandbox.state === "starting") return { kind: "start", session }
     if (sandbox.state !== "requested") return { kind: "pointless" }
-    if (!(await isPlaceFree(tx, sandbox.createdAt, places))) return { kind: "wait" }
+    if (!(await isPlaceFree(tx, sandbox, places))) return { kind: "wait" }
 
     const now = ctx.now()
     const begun = {
@@ -53,11 +53,18 @@ export function claimStart(
   })
 }
 
-async function isPlaceFree(tx: Transaction, askedAt: Date, places: number): Promise<boolean> {
+async function isPlaceFree(
+  tx: Transaction,
+  { createdAt, sessionId }: Sandbox,
+  places: number,
+): Promise<boolean> {
   await tx.$executeRaw`select pg_advisory_xact_lock(${PLACES_LOCK}::bigint)`
   const starting = await tx.sandbox.count({ where: { state: "starting" } })
   const earlier = await tx.sandbox.count({
-    where: { state: "requested", createdAt: { lt: askedAt } },
+    where: {
+      state: "requested",
+      OR: [{ createdAt: { lt: createdAt } }, { createdAt, sessionId: { lt: sessionId } }],
+    },
   })
   return starting + earlier < places
 }

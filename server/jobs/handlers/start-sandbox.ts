@@ -5,6 +5,7 @@ import { modelCatalogue } from "../../domain/models/index.ts"
 import { claimStart } from "../../domain/sandboxes/claim-start.ts"
 import { failSandbox } from "../../domain/sandboxes/fail-sandbox.ts"
 import { recordMachine } from "../../domain/sandboxes/record-machine.ts"
+import type { SandboxRef } from "../../domain/sandboxes/sandbox-ref.ts"
 import { SandboxError } from "../../sandbox/provider.ts"
 import { buildSpec } from "../../sandbox/spec.ts"
 import type { JobContext, JobHandler } from "../context.ts"
@@ -28,9 +29,11 @@ export const startSandbox: JobHandler<"start-sandbox"> = async (ctx, ref) => {
         jobKey: `start-sandbox:${ref.sessionId}:${ref.generation}`,
         runAt: new Date(ctx.now().getTime() + PLACE_POLL_MS),
       })
-    case "start":
-      await fenceRoom(ctx, ref, NEXT_SANDBOX)
-      return makeMachine(ctx, await specOf(ctx, claim.session, ref.generation))
+    case "start": {
+      const refusal = await fenceRoom(ctx, ref, NEXT_SANDBOX)
+      if (refusal) return failSandbox(ctx, ref, refusal)
+      return makeMachine(ctx, ref, await specOf(ctx, claim.session, ref.generation))
+    }
   }
 }
 
@@ -53,17 +56,17 @@ function specOf(ctx: JobContext, session: Session, generation: number): Promise<
   return buildSpec(ctx.signingKey, request, ctx.now())
 }
 
-async function makeMachine(ctx: JobContext, spec: SandboxSpec): Promise<void> {
+async function makeMachine(ctx: JobContext, ref: SandboxRef, spec: SandboxSpec): Promise<void> {
   const { createMs } = ctx.sandboxes
   try {
     const signal = AbortSignal.timeout(createMs)
     await within(createMs + ABORT_GRACE_MS, "create", ctx.provider.create(spec, { signal }))
   } catch (error) {
     const failure = explain(error, createMs)
-    ctx.log.warn("sandbox.create.failed", { session_id: spec.sessionId, ...failure, error })
-    return failSandbox(ctx, spec, failure)
+    ctx.log.warn("sandbox.create.failed", { session_id: ref.sessionId, ...failure, error })
+    return failSandbox(ctx, ref, failure)
   }
-  await recordMachine(ctx, spec)
+  await recordMachine(ctx, ref)
 }
 
 function explain(error: unknown, createMs: number): Failure {
