@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto"
 import { PrismaPg } from "@prisma/adapter-pg"
-import pg from "pg"
+import { ColumnTypeEnum } from "@prisma/driver-adapter-utils"
 import { connectionConfig, createDatabase, dropDatabase, onDatabase } from "./databases.mjs"
 
 /** Opens the database and its shadow databases for the WASM engine. */
@@ -20,6 +20,7 @@ export class ConnectionFactory extends PrismaPg {
 
   async connect() {
     const connection = await super.connect()
+    readCatalogCharacters(connection)
     connection.executeScript = (script) => this.#executeWhole(connection, script)
     return connection
   }
@@ -55,18 +56,29 @@ export class ConnectionFactory extends PrismaPg {
 
 const CHAR = 18
 const TEXT = 25
-const CHAR_ARRAYS = [1002, 1003]
-const TEXT_ARRAY = 1009
 
 /**
- * The adapter refuses columns of the catalog's internal type "char", which the engine reads (prisma/prisma#27403).
- * They are text to it.
+ * The adapter refuses columns of the catalog's internal type "char" (prisma/prisma#28145), which the engine reads and
+ * wants as characters. They pass the adapter as text and get their type afterwards.
  */
-const addFields = pg.Result.prototype.addFields
-pg.Result.prototype.addFields = function addFieldsWithCharAsText(fields) {
-  for (const field of fields) {
-    if (field.dataTypeID === CHAR) field.dataTypeID = TEXT
-    if (CHAR_ARRAYS.includes(field.dataTypeID)) field.dataTypeID = TEXT_ARRAY
+function readCatalogCharacters(connection) {
+  const characterColumns = new WeakMap()
+  const { performIO, queryRaw } = connection
+  connection.performIO = async (query) => {
+    const result = await performIO.call(connection, query)
+    const isCharacter = result.fields.map((field) => field.dataTypeID === CHAR)
+    characterColumns.set(query, isCharacter)
+    for (const [index, field] of result.fields.entries()) {
+      if (isCharacter[index]) field.dataTypeID = TEXT
+    }
+    return result
   }
-  return addFields.call(this, fields)
+  connection.queryRaw = async (query) => {
+    const set = await queryRaw.call(connection, query)
+    const isCharacter = characterColumns.get(query)
+    const columnTypes = set.columnTypes.map((type, index) =>
+      isCharacter[index] ? ColumnTypeEnum.Character : type,
+    )
+    return { ...set, columnTypes }
+  }
 }
