@@ -31,7 +31,7 @@ export const workspaceFileSchema = z.object({
 /** One file of the workspace, read from the running sandbox. */
 export async function changesFile(
   ctx: DomainContext,
-  { sessionId, path }: z.infer<typeof changesFileInput>,
+  { sessionId, path }: { sessionId: string; path: string },
 ): Promise<z.infer<typeof workspaceFileSchema>> {
   const session = await findSession(ctx, sessionId)
   const asked = await askSandbox(ctx, session, { name: "file", path }, workspaceFileSchema)

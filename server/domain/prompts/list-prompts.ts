@@ -10,7 +10,7 @@ export const listPromptsInput = z.strictObject({ ...pageInput, sessionId: sessio
 /** The session's prompts, newest first. */
 export async function listPrompts(
   ctx: DomainContext,
-  { sessionId, cursor, limit }: z.infer<typeof listPromptsInput>,
+  { sessionId, cursor, limit }: { sessionId: string; cursor?: string; limit: number },
 ): Promise<{ items: PromptShape[]; nextCursor: string | null }> {
   await findSession(ctx, sessionId)
   const rows = await ctx.db.prompt.findMany({

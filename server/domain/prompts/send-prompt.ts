@@ -19,7 +19,7 @@ import { Conflict } from "../errors.ts"
 import { chooseModel } from "../models/index.ts"
 import { changeSession } from "../status/index.ts"
 import type { PromptShape } from "./prompt-shape.ts"
-import { readPrompt } from "./read-prompt.ts"
+import { type PromptRef, readPrompt } from "./read-prompt.ts"
 
 export const sendPromptInput = z.strictObject({
   /** Minted by the caller; repeating the same prompt under it answers the first. */
@@ -33,7 +33,8 @@ export const sendPromptInput = z.strictObject({
   /** `steer` goes to the head of the queue, `queue` to its end. */
   mode: z.enum(["queue", "steer"]).default("queue"),
 })
-export type SendPromptInput = z.infer<typeof sendPromptInput>
+export type SendPromptInput = Omit<z.infer<typeof sendPromptInput>, "promptId" | "sessionId"> &
+  PromptRef & { sessionId: string }
 
 /**
  * Queues a prompt and wakes the session if need be. When the session is idle the prompt is claimed in the same

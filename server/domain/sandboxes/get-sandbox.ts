@@ -30,7 +30,7 @@ export const sandboxSchema = z.object({
 /** The session's newest sandbox, or null when it never had one. */
 export async function getSandbox(
   ctx: DomainContext,
-  { sessionId }: z.infer<typeof getSandboxInput>,
+  { sessionId }: { sessionId: string },
 ): Promise<z.infer<typeof sandboxSchema> | null> {
   await findSession(ctx, sessionId)
   const newest = await ctx.db.sandbox.findFirst({

@@ -2,6 +2,7 @@ import * as z from "zod"
 import { sessionIdSchema } from "#protocol/ids"
 import { findSession, requireWrite } from "../access/index.ts"
 import type { DomainContext } from "../context.ts"
+import type { SessionRef } from "./get-session.ts"
 import { type SessionShape, toSession, withCreator } from "./session-shape.ts"
 
 export const archiveSessionInput = z.strictObject({
@@ -13,7 +14,7 @@ export const archiveSessionInput = z.strictObject({
 /** Takes the session out of the list, or back in; what runs goes on. */
 export async function archiveSession(
   ctx: DomainContext,
-  { sessionId, archived }: z.infer<typeof archiveSessionInput>,
+  { sessionId, archived }: SessionRef & { archived: boolean },
 ): Promise<SessionShape> {
   requireWrite(ctx)
   await findSession(ctx, sessionId)

@@ -3,6 +3,7 @@ import { sessionIdSchema } from "#protocol/ids"
 import { findSession, requireWrite } from "../access/index.ts"
 import type { DomainContext } from "../context.ts"
 import { Invalid } from "../errors.ts"
+import type { SessionRef } from "./get-session.ts"
 import { type SessionShape, toSession, withCreator } from "./session-shape.ts"
 import { sessionTitle } from "./session-title.ts"
 
@@ -13,7 +14,7 @@ export const renameSessionInput = z.strictObject({
 
 export async function renameSession(
   ctx: DomainContext,
-  { sessionId, title: wished }: z.infer<typeof renameSessionInput>,
+  { sessionId, title: wished }: SessionRef & { title: string },
 ): Promise<SessionShape> {
   requireWrite(ctx)
   await findSession(ctx, sessionId)

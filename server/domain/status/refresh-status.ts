@@ -1,18 +1,17 @@
-import { failureSchema } from "#protocol/entry"
 import type { Transaction } from "../../db.ts"
 import { addJob } from "../../jobs/queue.ts"
-import { LIVE_ATTEMPT, readPhases } from "../sandboxes/index.ts"
-import { type StatusFacts, sessionStatus } from "./session-status.ts"
+import { NotFound } from "../errors.ts"
+import { type StatusFacts, type StatusWithReason, sessionStatus } from "./session-status.ts"
 
 /**
  * Stores the status that follows from the session's rows. A change gets the next version, and a job tells the room
  * and the team's bus of it. The caller holds the session's lock.
  */
 export async function refreshStatus(tx: Transaction, sessionId: string, now: Date): Promise<void> {
-  const { stored, facts } = await readFacts(tx, sessionId)
+  const { stored, ...facts } = await readFacts(tx, sessionId)
   const { status, reason } = sessionStatus(facts)
-  if (status === stored.status && reason === stored.statusReason) return
-  const version = stored.statusVersion + 1
+  if (status === stored.status && reason === stored.reason) return
+  const version = stored.version + 1
   await tx.session.update({
     where: { id: sessionId },
     data: {
@@ -26,38 +25,42 @@ export async function refreshStatus(tx: Transaction, sessionId: string, now: Dat
   await addJob(tx, "announce-status", { sessionId }, { jobKey: `announce:${sessionId}` })
 }
 
-async function readFacts(tx: Transaction, sessionId: string) {
-  const stored = await tx.session.findUniqueOrThrow({
-    where: { id: sessionId },
-    include: {
-      sandboxes: { orderBy: { generation: "desc" }, take: 1 },
-      attempts: { where: { state: { in: [...LIVE_ATTEMPT] }, steer: false }, take: 1 },
-      prompts: { where: { state: "queued" }, select: { mode: true } },
-      _count: { select: { sandboxes: { where: { readyAt: { not: null } } } } },
-    },
-  })
-  const sandbox = stored.sandboxes[0]
-  const attempt = stored.attempts[0]
-  const readySandboxes = stored._count.sandboxes - (sandbox?.readyAt ? 1 : 0)
-  const facts: StatusFacts = {
-    ended: stored.endedAt !== null,
-    sandbox: sandbox
-      ? {
-          state: sandbox.state,
-          link: sandbox.link,
-          phase: readPhases(sandbox.phases).at(-1)?.phase ?? null,
-          error: failureSchema.nullable().parse(sandbox.error),
-        }
-      : null,
-    wakes: readySandboxes > 0,
-    attempt: attempt
-      ? {
-          state: attempt.state === "running" ? "running" : "dispatched",
-          stopRequested: attempt.stopRequestedAt !== null,
-        }
-      : null,
-    queued: stored.prompts.length,
-    steerQueued: stored.prompts.some(({ mode }) => mode === "steer"),
-  }
-  return { stored, facts }
+type FactsRow = {
+  ended: boolean
+  stored: StatusWithReason & { version: number }
+  sandbox: NonNullable<StatusFacts["sandbox"]> | null
+  wakes: boolean
+  attempt: StatusFacts["attempt"]
+  queued: number
+  steerQueued: boolean
+}
+
+/** All that the status follows from, in one query: it is asked at the end of almost every transaction. */
+async function readFacts(tx: Transaction, sessionId: string): Promise<FactsRow> {
+  const [row] = await tx.$queryRaw<FactsRow[]>`
+    select s."endedAt" is not null as ended,
+           jsonb_build_object('status', s.status, 'reason', s."statusReason",
+                              'version', s."statusVersion") as stored,
+           (select jsonb_build_object('state', b.state, 'link', b.link, 'error', b.error,
+                                      'phase', b.phases->-1->'phase')
+              from "Sandbox" b
+             where b."sessionId" = s.id and b.generation = s.generation) as sandbox,
+           exists (select 1 from "Sandbox" b
+                    where b."sessionId" = s.id and b.generation < s.generation
+                      and b."readyAt" is not null) as wakes,
+           (select jsonb_build_object('state', a.state,
+                                      'stopRequested', a."stopRequestedAt" is not null)
+              from "Attempt" a
+             where a."sessionId" = s.id and a.state in ('dispatched', 'running') and not a.steer
+             limit 1) as attempt,
+           q.queued, q."steerQueued"
+      from "Session" s
+     cross join lateral (
+             select count(*)::int as queued,
+                    coalesce(bool_or(p.mode = 'steer'), false) as "steerQueued"
+               from "Prompt" p
+              where p."sessionId" = s.id and p.state = 'queued') q
+     where s.id = ${sessionId}`
+  if (!row) throw new NotFound("session", sessionId)
+  return row
 }

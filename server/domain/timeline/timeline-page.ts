@@ -25,7 +25,9 @@ export const timelinePageInput = z
   .refine(({ since, before }) => since === undefined || before === undefined, {
     error: "give since or before, not both",
   })
-export type TimelinePageInput = z.infer<typeof timelinePageInput>
+export type TimelinePageInput = Omit<z.infer<typeof timelinePageInput>, "sessionId"> & {
+  sessionId: string
+}
 
 export type TimelinePage = { items: Entry[]; upTo: string; hasMore: boolean }
 
