@@ -127,6 +127,32 @@ test("migrate diff --exit-code tells whether files, database and schema agree", 
   expect(await shadowDatabases()).toEqual([])
 })
 
+test("keys, checks, partial indexes, identity and generated columns are read back without a difference", async () => {
+  writeSchema(`
+    model Author {
+      id    Int    @id @default(autoincrement())
+      tags  String[]
+      notes Note[]
+    }
+    model Note {
+      id       Int     @id
+      authorId Int?
+      author   Author? @relation(fields: [authorId], references: [id], onDelete: SetNull)
+    }`)
+  await prisma("migrate dev --name init")
+  writeMigration(
+    "29990101000000_by_hand",
+    `alter table "Note" add constraint note_id_positive check (id > 0);
+     create unique index note_one_by_author on "Note" ("authorId") where id > 10;
+     create table elsewhere.thing (a int generated always as identity, b "char", c int generated always as (1) stored);`.replace(
+      /^/,
+      "create schema elsewhere;\n",
+    ),
+  )
+  expect(await prisma("migrate deploy")).toMatchObject({ code: 0 })
+  expect((await prisma("migrate dev")).output).toContain("Already in sync")
+})
+
 test("migrate reset empties the database and applies all migrations again", async () => {
   await prisma("migrate dev --name init")
   await query(`insert into "Note" values (1, 'gone')`)
