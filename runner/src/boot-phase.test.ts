@@ -5,9 +5,11 @@ import { Failed } from "./failed.ts"
 
 function phase<Result>(work: (progress: PhaseProgress) => Promise<Result>, deadlineMs = 5_000) {
   const report = vi.fn<(report: RunnerReport) => void>()
-  const result = runPhase({ phase: "clone", generation: 2, deadlineMs, report }, work)
+  const stop = new AbortController()
+  const options = { phase: "clone" as const, generation: 2, deadlineMs, report, stop: stop.signal }
+  const result = runPhase(options, work)
   const reported = () => report.mock.calls.map(([told]) => told)
-  return { result, reported }
+  return { result, reported, stop }
 }
 
 const common = {
@@ -66,5 +68,14 @@ describe("a phase", () => {
       state: "failed",
       error: { reason: "clone-too-slow" },
     })
+  })
+
+  test("that is stopped ends at once and reports no failure", async () => {
+    const { result, reported, stop } = phase(() => new Promise(() => undefined))
+
+    stop.abort(new Error("stopped"))
+
+    await expect(result).rejects.toThrow("stopped")
+    expect(reported().map((told) => "state" in told && told.state)).toEqual(["running"])
   })
 })

@@ -6,10 +6,12 @@ export type PhaseOptions = {
   generation: number
   deadlineMs: number
   report: (report: RunnerReport) => void
+  /** Ends the phase without a report: nobody waits for it any more. */
+  stop: AbortSignal
 }
 
 export type PhaseProgress = {
-  /** Aborted at the phase's deadline. */
+  /** Aborted at the phase's deadline, and when it is stopped. */
   signal: AbortSignal
   /** Tells what the phase is busy with. */
   detail: (text: string) => void
@@ -23,10 +25,12 @@ export async function runPhase<Result>(
   options: PhaseOptions,
   work: (progress: PhaseProgress) => Promise<Result>,
 ): Promise<Result> {
-  const { phase, deadlineMs } = options
+  const { phase, deadlineMs, stop } = options
   const startedAt = performance.now()
   const abort = new AbortController()
   const timer = setTimeout(() => abort.abort(tooSlow(phase, deadlineMs)), deadlineMs)
+  const onStop = () => abort.abort(stop.reason)
+  stop.addEventListener("abort", onStop)
   const late = new Promise<never>((_resolve, reject) => {
     abort.signal.addEventListener("abort", () => reject(abort.signal.reason))
   })
@@ -46,16 +50,18 @@ export async function runPhase<Result>(
     said = text
     if (!abort.signal.aborted) report("running")
   }
-  report("running")
   try {
+    stop.throwIfAborted()
+    report("running")
     const result = await Promise.race([work({ signal: abort.signal, detail }), late])
     report("done")
     return result
   } catch (error) {
-    report("failed", error)
+    if (!stop.aborted) report("failed", error)
     throw error
   } finally {
     clearTimeout(timer)
+    stop.removeEventListener("abort", onStop)
   }
 }
 

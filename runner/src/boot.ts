@@ -14,16 +14,20 @@ export type BootOptions = {
   environment: RunnerEnvironment
   report: (report: RunnerReport) => void
   log: Log
+  stop: AbortSignal
 }
+
+/** The agent's directory for its log and its mark, inside the state directory. */
+export const AGENT_DIRECTORY = "agent"
 
 /** The agent's own deadline ends first, so that its reason is told. */
 const MARGIN_MS = 2_000
 
 /** Checks the repository out, starts the agent and warms it. Rejects after the phase that failed was reported. */
-export async function boot({ environment, report, log }: BootOptions): Promise<Booted> {
+export async function boot({ environment, report, log, stop }: BootOptions): Promise<Booted> {
   const { spec, stateDirectory, workspaceDirectory, home, base, opencode } = environment
   const { sessionId, generation, deadlines, repoUrl, branch } = spec
-  const phase = { generation, report }
+  const phase = { generation, report, stop }
 
   const cloning = { ...phase, phase: "clone" as const, deadlineMs: deadlines.cloneMs }
   const checkout = await runPhase(cloning, ({ signal, detail }) =>
@@ -47,7 +51,7 @@ export async function boot({ environment, report, log }: BootOptions): Promise<B
       base,
       home,
       directory: workspaceDirectory,
-      scratch: join(stateDirectory, "agent"),
+      scratch: join(stateDirectory, AGENT_DIRECTORY),
       log,
     }).catch((error: unknown) => {
       const said = error instanceof Error ? error.message : String(error)

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process"
+import { signalGroup } from "./agent/process-tree.ts"
 import { isCrash } from "./exit-code.ts"
 import type { Log } from "./log.ts"
-import { signalGroup } from "./process-group.ts"
 
 /** The runner ends in order within this time of SIGTERM, or is killed. */
 const STOP_MS = 5_000

@@ -19,6 +19,10 @@ export class DiskSpace {
     this.#onFull = onFull
   }
 
+  get full(): boolean {
+    return this.#full
+  }
+
   async reserve(): Promise<void> {
     try {
       await this.#reserve.keep()
@@ -50,8 +54,9 @@ export class DiskSpace {
   }
 
   #changeTo(full: boolean): void {
-    if (full !== this.#full) this.#onFull(full)
+    const changed = full !== this.#full
     this.#full = full
+    if (changed) this.#onFull(full)
     if (!full || this.#retry || this.#closed) return
     this.#retry = setTimeout(() => {
       this.#retry = null

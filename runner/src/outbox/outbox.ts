@@ -88,6 +88,11 @@ export class Outbox {
     return this.#acked
   }
 
+  /** While the disk is full, items wait in memory. */
+  get diskFull(): boolean {
+    return this.#space.full
+  }
+
   /** Takes the item at once and returns its number, or null when this passing version is left out. */
   push(item: OutboxItem): number | null {
     if (this.#segments.bytes > FULL_BACKLOG_BYTES && isPassing(item)) return null

@@ -1,5 +1,5 @@
 import { once } from "node:events"
-import { createServer, type IncomingMessage, type Server } from "node:http"
+import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http"
 import { type WebSocket, WebSocketServer } from "ws"
 import {
   type Delta,
@@ -40,8 +40,9 @@ export class RoomStub {
     sockets.on("connection", (socket, request) => this.#connected(socket, request))
   }
 
-  static async start(): Promise<RoomStub> {
-    const server = createServer((_request, response) => response.writeHead(404).end())
+  /** `onRequest` answers what is not a socket. */
+  static async start(onRequest: RequestListener = (_, res) => res.writeHead(404).end()) {
+    const server = createServer(onRequest)
     const room = new RoomStub(server)
     server.listen(0, "127.0.0.1")
     await once(server, "listening")

@@ -1,8 +1,7 @@
 import { spawn } from "node:child_process"
-import { signalGroup } from "../process-group.ts"
 
 export type GitOptions = {
-  /** Kills git and whatever it started. */
+  /** Ends git, and with it the programs that it started. */
   signal?: AbortSignal
   environment?: Record<string, string>
   input?: string
@@ -23,6 +22,9 @@ export type GitResult = {
 export type Git = (args: string[], options?: GitOptions) => Promise<GitResult>
 
 const MAX_STDERR_CHARS = 16 * 1024
+
+/** Git removes its unfinished files on SIGTERM; when it takes longer it hangs. */
+const KILL_MS = 1_000
 
 /** Never asks, never pages, speaks English, and reaches repositories by these three ways only. */
 const ENVIRONMENT = {
@@ -45,10 +47,13 @@ export function gitIn(directory: string, inherited: NodeJS.ProcessEnv): Git {
       const child = spawn("git", args, {
         cwd: directory,
         env: { ...inherited, ...ENVIRONMENT, ...environment },
-        detached: true,
         stdio: ["pipe", "pipe", "pipe"],
       })
-      const end = () => child.pid !== undefined && signalGroup(child.pid, "SIGKILL")
+      let kill: NodeJS.Timeout | null = null
+      const end = () => {
+        child.kill("SIGTERM")
+        kill ??= setTimeout(() => child.kill("SIGKILL"), KILL_MS)
+      }
       signal?.addEventListener("abort", end)
 
       const chunks: Buffer[] = []
@@ -72,6 +77,7 @@ export function gitIn(directory: string, inherited: NodeJS.ProcessEnv): Git {
       child.on("error", reject)
       child.on("close", (code) => {
         signal?.removeEventListener("abort", end)
+        if (kill) clearTimeout(kill)
         if (signal?.aborted) reject(signal.reason)
         else resolve({ code, stdout: Buffer.concat(chunks), stderr, cut })
       })
