@@ -1,9 +1,9 @@
 import { runOnce } from "graphile-worker"
-import pg from "pg"
 import type { JobContext } from "./context.ts"
 import { addJob } from "./queue.ts"
 import { taskList } from "./tasks.ts"
 import { workerLog } from "./worker-log.ts"
+import { workerPool } from "./worker-pool.ts"
 
 const CONCURRENCY = 4
 
@@ -16,8 +16,7 @@ export async function runDueJobs(
   databaseUrl: string,
   { sweep }: { sweep: boolean },
 ): Promise<void> {
-  const pgPool = new pg.Pool({ connectionString: databaseUrl, max: CONCURRENCY + 1 })
-  pgPool.on("error", (error) => ctx.log.warn("worker.connection.lost", { error }))
+  const pgPool = workerPool(databaseUrl, CONCURRENCY + 1, ctx.log)
   try {
     if (sweep) {
       await addJob(ctx.db, "sweep-sandboxes", {}, { jobKey: "sweep-sandboxes", maxAttempts: 1 })

@@ -5,12 +5,12 @@ import {
   run,
   runMigrations,
 } from "graphile-worker"
-import pg from "pg"
 import type { JobContext } from "./context.ts"
 import { addJob } from "./queue.ts"
 import { releaseAbandoned } from "./release-abandoned.ts"
 import { taskList } from "./tasks.ts"
 import { workerLog } from "./worker-log.ts"
+import { workerPool } from "./worker-pool.ts"
 
 const CONCURRENCY = 6
 /** New jobs announce themselves; this finds those whose time has come, and those announced while nobody listened. */
@@ -31,8 +31,7 @@ export async function runWorker(
   ctx: JobContext,
   databaseUrl: string,
 ): Promise<Runner & { end(): Promise<void> }> {
-  const pgPool = new pg.Pool({ connectionString: databaseUrl, max: CONCURRENCY + 3 })
-  pgPool.on("error", (error) => ctx.log.warn("worker.connection.lost", { error }))
+  const pgPool = workerPool(databaseUrl, CONCURRENCY + 3, ctx.log)
   await runMigrations({ pgPool })
   // Whoever held jobs before this process is taken for dead; the first sweep finds what it left behind.
   await releaseAbandoned(ctx.db, 0)
