@@ -1,23 +1,21 @@
 import { joinBytes } from "./bytes.ts"
 
 /**
- * A request's body, or null as soon as it is known to be larger than `maxBytes`: by its declared length before anything
- * is read, else when that many bytes have arrived.
+ * A request's body, or null when it is larger than `maxBytes`. A body that is too large is never held: as much again of
+ * it is read and dropped, because a sender whose connection breaks while it writes does not get to read why.
  */
 export async function boundedBody(request: Request, maxBytes: number): Promise<Uint8Array | null> {
-  const declared = request.headers.get("content-length")
-  if (declared !== null) {
-    if (Number(declared) > maxBytes) return null
-    // The platform holds the sender to the length it declared.
-    return new Uint8Array(await request.arrayBuffer())
-  }
   if (!request.body) return new Uint8Array()
-  const chunks: Uint8Array[] = []
+  const declared = Number(request.headers.get("content-length") ?? 0)
+  let chunks: Uint8Array[] = []
+  let fits = declared <= maxBytes
   let bytes = 0
   for await (const chunk of request.body) {
     bytes += chunk.length
-    if (bytes > maxBytes) return null
-    chunks.push(chunk)
+    if (bytes > 2 * maxBytes) break
+    if (bytes > maxBytes) fits = false
+    if (fits) chunks.push(chunk)
+    else chunks = []
   }
-  return joinBytes(chunks)
+  return fits ? joinBytes(chunks) : null
 }

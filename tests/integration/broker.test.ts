@@ -1,5 +1,7 @@
 import { randomBytes } from "node:crypto"
+import { once } from "node:events"
 import { mkdtemp, rm } from "node:fs/promises"
+import { request } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from "jose"
@@ -75,7 +77,8 @@ type Ask = { path?: string; body?: BodyInit; key?: string | null; signal?: Abort
 function ask({ path = "openai/v1/responses", body = call(), key = token, signal }: Ask = {}) {
   const headers = new Headers({ "content-type": "application/json" })
   if (key !== null) headers.set("authorization", `Bearer ${key}`)
-  const init = { method: "POST", headers, body, signal: signal ?? null, duplex: "half" }
+  const deadline = signal ?? AbortSignal.timeout(20_000)
+  const init = { method: "POST", headers, body, signal: deadline, duplex: "half" }
   return fetch(`${rooms.url}/broker/${path}`, init)
 }
 
@@ -114,7 +117,7 @@ const json = (status: number, value: object, headers: Record<string, string> = {
   }
 }
 
-const usageReports = () => server.reports("model.usage")
+const usageReports = () => server.reports().filter((report) => report.type === "model.usage")
 
 describe("an answer", () => {
   test.each([
@@ -225,7 +228,7 @@ describe("the request", () => {
   test("may hold 10 MB", async () => {
     const called = upstream.nextCall()
     upstream.answer = json(200, {})
-    const body = call({ stream: false, input: "é\\\"".repeat((10 * MEGABYTE) / 6) })
+    const body = call({ stream: false, input: 'é\\"'.repeat((10 * MEGABYTE) / 6) })
     expect((await answerOf(await ask({ body }))).status).toBe(200)
     expect((await called).body.equals(Buffer.from(body))).toBe(true)
   })
@@ -259,39 +262,51 @@ describe("the request", () => {
   )
 })
 
+/**
+ * A call whose caller leaves as OpenCode does: its runtime resets the connection. (A caller that only closes its half
+ * is noticed by workerd on a laptop with the next bytes that the provider sends.)
+ */
+function askAndLeave(path: string) {
+  const asked = request(`${rooms.url}/broker/${path}`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+  })
+  asked.on("error", () => {})
+  asked.end(call())
+  return { answered: once(asked, "response"), leave: () => asked.socket?.resetAndDestroy() }
+}
+
 describe("when the caller leaves", () => {
   test("in the middle of an answer, the provider's call ends at once", async () => {
     const called = upstream.nextCall()
-    const leaving = new AbortController()
-    const asked = ask({ signal: leaving.signal })
+    const { answered, leave } = askAndLeave("openai/v1/responses")
     const received = await called
     received.response.writeHead(200, { "content-type": "text/event-stream" })
     received.response.write("data: 1\n\n")
-    await (await asked).body?.getReader().read()
-    leaving.abort()
+    await answered
+    leave()
     await within(1_000, received.abandoned)
   })
 
   test("before the answer began, the provider's call ends at once", async () => {
     const called = upstream.nextCall()
-    const leaving = new AbortController()
-    const asked = ask({ signal: leaving.signal })
+    const { answered, leave } = askAndLeave("openai/v1/responses")
     const received = await called
-    leaving.abort()
-    await expect(asked).rejects.toThrow()
+    leave()
+    await expect(answered).rejects.toThrow()
     await within(1_000, received.abandoned)
   })
 
   test("what the provider had counted until then is recorded", async () => {
     const called = upstream.nextCall()
-    const leaving = new AbortController()
-    const asked = ask({ path: "anthropic/v1/messages", signal: leaving.signal })
+    const { answered, leave } = askAndLeave("anthropic/v1/messages")
     const { response } = await called
     response.writeHead(200, { "content-type": "text/event-stream" })
     const usage = { input_tokens: 7001, output_tokens: 1 }
     response.write(`data: ${JSON.stringify({ type: "message_start", message: { usage } })}\n\n`)
-    await (await asked).body?.getReader().read()
-    leaving.abort()
+    const [answer] = await answered
+    await once(answer, "data")
+    leave()
     await vi.waitFor(() =>
       expect(usageReports()).toContainEqual(expect.objectContaining({ inputTokens: 7001 })),
     )
@@ -385,7 +400,11 @@ describe("usage", () => {
   })
 
   test.each([
-    ["openai/v1/chat/completions", 101, sse({ choices: [] }, { usage: null }, { usage: chat(101) })],
+    [
+      "openai/v1/chat/completions",
+      101,
+      sse({ choices: [] }, { usage: null }, { usage: chat(101) }),
+    ],
     ["openai/v1/chat/completions", 102, json(200, { usage: chat(102) })],
     [
       "openai/v1/responses",
@@ -503,8 +522,9 @@ describe("a token", () => {
     expect(refusal.reason).toMatch(/^token-(missing|refused)$/)
   })
 
-  test("whose last character was altered is refused, also after the right one was used", async () => {
-    const altered = token.slice(0, -2) + (token.endsWith("A") ? "Bw" : "Aw")
+  test("with one altered character is refused, also after the right one was used", async () => {
+    const at = token.length - 10
+    const altered = `${token.slice(0, at)}${token[at] === "A" ? "B" : "A"}${token.slice(at + 1)}`
     expect(await refusalOf(await ask({ key: altered }))).toMatchObject({ status: 401 })
   })
 
@@ -556,12 +576,15 @@ describe("an address", () => {
     })
   })
 
-  test.each(["openai/v1/files", "openai/v1/responses/../files", "openai/v2/responses", "openai", ""])(
-    "that is no model call is refused: %s",
-    async (path) => {
-      expect(await refusalOf(await ask({ path }))).toMatchObject({ status: 404 })
-    },
-  )
+  test.each([
+    "openai/v1/files",
+    "openai/v1/responses/../files",
+    "openai/v2/responses",
+    "openai",
+    "",
+  ])("that is no model call is refused: %s", async (path) => {
+    expect(await refusalOf(await ask({ path }))).toMatchObject({ status: 404 })
+  })
 })
 
 test("[35] the platform's key is in no answer, no header and no line of the log", () => {

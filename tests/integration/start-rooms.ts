@@ -37,20 +37,24 @@ export async function startRooms(options: {
   webUrl: string
   env?: Record<string, string>
 }): Promise<RunningRooms> {
-  const child = spawn(process.execPath, [launcher, "--port", "0", "--persist", options.persistDir], {
-    detached: true,
-    env: {
-      PATH: process.env.PATH,
-      HOME: options.persistDir,
-      NODE_ENV: "test",
-      WEB_URL: options.webUrl,
-      ROOMS_SIGNING_KEY: options.keys.rooms.seed,
-      SERVER_VERIFY_KEY: options.keys.server.publicKey,
-      AGENT_OPS_LOCAL: "1",
-      ...options.env,
+  const child = spawn(
+    process.execPath,
+    [launcher, "--port", "0", "--persist", options.persistDir],
+    {
+      detached: true,
+      env: {
+        PATH: process.env.PATH,
+        HOME: options.persistDir,
+        NODE_ENV: "test",
+        WEB_URL: options.webUrl,
+        ROOMS_SIGNING_KEY: options.keys.rooms.seed,
+        SERVER_VERIFY_KEY: options.keys.server.publicKey,
+        AGENT_OPS_LOCAL: "1",
+        ...options.env,
+      },
+      stdio: ["ignore", "pipe", "pipe"],
     },
-    stdio: ["ignore", "pipe", "pipe"],
-  })
+  )
   let output = ""
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding("utf8").on("data", (text: string) => {

@@ -1,8 +1,9 @@
 import { once } from "node:events"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import { buffer } from "node:stream/consumers"
 import { type LogItem, type RoomPostOf, roomPostSchema } from "#protocol/call"
 import { SERVER_AUDIENCE } from "#protocol/token"
-import type { Claim, ReportOf } from "#protocol/work"
+import type { Claim, Report } from "#protocol/work"
 import { isCallSigned } from "../../server/auth/tokens.ts"
 import { roomsVerifyKey, type TestKeys } from "./start-rooms.ts"
 
@@ -36,16 +37,12 @@ export class StubServer {
     return stub
   }
 
-  reports<Type extends "model.usage" | "attempt.ended" | "runner.link">(
-    type: Type,
-  ): ReportOf<Type>[] {
-    return [...this.items.values()].flatMap((item) =>
-      "report" in item && isReportOf(item.report, type) ? [item.report] : [],
-    )
+  reports(): Report[] {
+    return [...this.items.values()].flatMap((item) => ("report" in item ? [item.report] : []))
   }
 
   async #handle(keys: TestKeys, request: IncomingMessage, response: ServerResponse) {
-    const body = Buffer.concat(await Array.fromAsync(request))
+    const body = await buffer(request)
     const answer = (status: number, json: object) =>
       response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(json))
     if (this.isDown) return answer(503, {})
@@ -61,11 +58,4 @@ export class StubServer {
     for (const item of post.items) this.items.set(item.seq, item)
     return answer(200, { ingestedSeq: post.to })
   }
-}
-
-function isReportOf<Type extends string>(
-  report: { type: string },
-  type: Type,
-): report is Extract<typeof report, { type: Type }> & { type: Type } {
-  return report.type === type
 }

@@ -1,5 +1,6 @@
 import { EventEmitter, once } from "node:events"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import { buffer } from "node:stream/consumers"
 
 export type UpstreamCall = {
   path: string
@@ -49,7 +50,7 @@ export class StubUpstream {
         if (!response.writableEnded) resolve()
       })
     })
-    const body = Buffer.concat(await Array.fromAsync(request))
+    const body = await buffer(request)
     const call = { path: request.url ?? "", headers: request.headers, body, response, abandoned }
     this.#calls.emit("call", call)
     this.answer(call)
