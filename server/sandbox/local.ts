@@ -10,7 +10,10 @@ import type { LocalOptions, LocalSettings } from "./local/settings.ts"
 import { terminateSandbox } from "./local/terminate-sandbox.ts"
 import { parseSandboxId, type SandboxProvider } from "./provider.ts"
 
-const INSTALL_DIRECTORY = join(import.meta.dirname, "../..")
+/** A bundled server has lost where this file lies; it runs in the root of the installation. */
+function installedAt(): string {
+  return import.meta.dirname ? join(import.meta.dirname, "../..") : process.cwd()
+}
 
 const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -19,9 +22,10 @@ const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
  * isolated from the person who runs them. They outlive this process; what is known of them stands in their directory.
  */
 export function localProvider(options: LocalOptions): SandboxProvider {
+  const installDirectory = installedAt()
   const settings: LocalSettings = {
-    installDirectory: INSTALL_DIRECTORY,
-    runner: join(INSTALL_DIRECTORY, ".out/runner.js"),
+    installDirectory,
+    runner: join(installDirectory, ".out/runner.js"),
     path: `${dirname(process.execPath)}${delimiter}${SYSTEM_PATH}`,
     prlimit: findPrlimit(),
     graceMs: 5_000,
