@@ -4,6 +4,7 @@ import { defineConfig } from "vitest/config"
 export default defineConfig({
   test: {
     include: ["{app,server,party,runner,dev,prisma,tests/unit}/**/*.test.{ts,tsx}"],
+    globalSetup: ["tests/setup/database-server.ts"],
     passWithNoTests: false,
     testTimeout: 15_000,
   },

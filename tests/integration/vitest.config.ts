@@ -6,6 +6,7 @@ export default defineConfig({
   root: fileURLToPath(new URL("../..", import.meta.url)),
   test: {
     include: ["tests/integration/**/*.test.ts"],
+    globalSetup: ["tests/setup/database-server.ts"],
     fileParallelism: false,
     testTimeout: 120_000,
     hookTimeout: 120_000,
