@@ -27,7 +27,7 @@ export async function serveRooms(
 ): Promise<Response> {
   const call = await readSignedCall(request, { key, now: ctx.now(), maxBytes: MAX_POST_BYTES })
   if ("refusal" in call) return call.refusal
-  const post = roomPostSchema.safeParse(parseJson(call.body))
+  const post = roomPostSchema.safeParse(call.value)
   if (!post.success) {
     ctx.log.error("room.post.unreadable", { issues: post.error.issues.slice(0, 3) })
     return refuse(400, "post-unreadable")
@@ -69,13 +69,4 @@ function failed(ctx: SystemContext, post: RoomPost, error: unknown): Response {
     return json({ error: { reason: known.reason } }, { status: 503, headers })
   }
   return refuse(known.code === "NOT_FOUND" ? 404 : 400, known.reason)
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined
-    throw error
-  }
 }

@@ -5,11 +5,11 @@ import { isCallSigned } from "../auth/tokens.ts"
 import { json } from "./json-response.ts"
 import { limitedBody } from "./limited-body.ts"
 
-/** The body of a call that the rooms signed, or the answer that refuses it. */
+/** The JSON of a call that the rooms signed, undefined if it is none, or the answer that refuses the call. */
 export async function readSignedCall(
   request: Request,
   { key, now, maxBytes }: { key: KeyObject; now: Date; maxBytes: number },
-): Promise<{ body: string } | { refusal: Response }> {
+): Promise<{ value: unknown } | { refusal: Response }> {
   const token = bearer(request.headers)
   if (!token) return { refusal: refuse(401, "call-not-signed") }
   const body = await limitedBody(request, maxBytes)
@@ -18,7 +18,16 @@ export async function readSignedCall(
   if (!(await isCallSigned(key, token, call, now))) {
     return { refusal: refuse(401, "call-signature-invalid") }
   }
-  return { body: new TextDecoder().decode(body) }
+  return { value: parseJson(new TextDecoder().decode(body)) }
 }
 
 export const refuse = (status: number, reason: string) => json({ error: { reason } }, { status })
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
+}

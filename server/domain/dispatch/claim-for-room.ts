@@ -8,14 +8,19 @@ export type ClaimResult =
   | { kind: "claim"; claim: Claim | null }
   | { kind: "stale"; generation: number; epoch: number }
 
-/** Answers a room's `claim-next`: the standing claim, a new one, or none. */
+/**
+ * Answers a room's `claim-next`: the standing claim, a new one, or none. A room may be fenced ahead of PostgreSQL,
+ * when its sandbox was given up; it gets none until the next sandbox is asked for.
+ */
 export function claimForRoom(
   ctx: SystemContext,
   { sessionId, generation }: RoomPostOf<"claim-next">,
 ): Promise<ClaimResult> {
-  return changeSession(ctx, sessionId, async (tx, session) =>
-    generation === session.generation
-      ? { kind: "claim", claim: await claimNext(tx, ctx, session) }
-      : { kind: "stale", generation: session.generation, epoch: Number(session.epoch) },
-  )
+  return changeSession(ctx, sessionId, async (tx, session) => {
+    if (generation < session.generation) {
+      return { kind: "stale", generation: session.generation, epoch: Number(session.epoch) }
+    }
+    const ahead = generation > session.generation
+    return { kind: "claim", claim: ahead ? null : await claimNext(tx, ctx, session) }
+  })
 }

@@ -64,11 +64,11 @@ test("[D11] after the claim, withdraw, edit and promote answer CONFLICT already-
   const { ctx, running } = await busySession()
   const promptId = running
   for (const late of [
-    withdrawPrompt(ctx, { promptId }),
-    editPrompt(ctx, { promptId, text: "x" }),
-    promotePrompt(ctx, { promptId }),
+    () => withdrawPrompt(ctx, { promptId }),
+    () => editPrompt(ctx, { promptId, text: "x" }),
+    () => promotePrompt(ctx, { promptId }),
   ]) {
-    await expect(late).rejects.toMatchObject({ code: "CONFLICT", reason: "already-dispatched" })
+    await expect(late()).rejects.toMatchObject({ code: "CONFLICT", reason: "already-dispatched" })
   }
 })
 

@@ -112,12 +112,15 @@ test("a prompt for a busy session waits its turn and is claimed when the room as
   expect(await claimForRoom(ctx, ask)).toEqual({ kind: "claim", claim: null })
 })
 
-test("[D3] a room of an older sandbox is told that it is stale and gets no claim", async () => {
+test("[D3] only the room of the newest sandbox gets a claim: older ones are stale, ones ahead wait", async () => {
   const ctx = await createContext(system)
   const { session } = await idleSession(ctx)
   const { sessionId } = wish(session)
-  const answer = await claimForRoom(ctx, { post: "claim-next", sessionId, generation: 7 })
-  expect(answer).toMatchObject({ kind: "stale", generation: 1 })
+  await ctx.db.session.update({ where: { id: sessionId }, data: { generation: 2 } })
+  const ask = (generation: number) =>
+    claimForRoom(ctx, { post: "claim-next", sessionId, generation })
+  expect(await ask(1)).toMatchObject({ kind: "stale", generation: 2 })
+  expect(await ask(3)).toEqual({ kind: "claim", claim: null })
 })
 
 test("a steer goes before what waits, and the status says that it runs next", async () => {

@@ -1,0 +1,147 @@
+import { afterAll, expect, test } from "vitest"
+import { connectDatabase } from "../db.ts"
+import { mintApiKey } from "../domain/api-keys/index.ts"
+import type { SystemContext } from "../domain/context.ts"
+import { testSystem } from "../testing/context.ts"
+import { createOwner } from "../testing/factories.ts"
+import { freshSystem } from "../testing/system.ts"
+import { serveTrpc } from "./trpc.ts"
+
+const system = await freshSystem()
+const owner = await createOwner(system)
+const { secret } = await mintApiKey(system, { ...owner, name: "ci", scopes: ["read", "write"] })
+
+const nowhere = connectDatabase("postgresql://u:hunter2@127.0.0.1:9/db")
+afterAll(() => nowhere.$disconnect())
+
+type Options = { key?: string | null; input?: unknown; ctx?: SystemContext; body?: string }
+
+async function call(
+  path: string,
+  type: "query" | "mutation",
+  { key = secret, input, ctx = system, body }: Options = {},
+) {
+  const url = new URL(`http://localhost/api/trpc/${path}`)
+  const headers = new Headers({ "content-type": "application/json" })
+  if (key) headers.set("authorization", `Bearer ${key}`)
+  if (type === "query" && input) url.searchParams.set("input", JSON.stringify(input))
+  const request =
+    type === "query"
+      ? new Request(url, { headers })
+      : new Request(url, { method: "POST", headers, body: body ?? JSON.stringify(input ?? {}) })
+  const response = await serveTrpc(request, ctx)
+  const text = await response.text()
+  return { status: response.status, headers: response.headers, text, json: JSON.parse(text) }
+}
+
+test("a key works the API: create, then get", async () => {
+  const input = { repoUrl: "file:///srv/git/project", prompt: "Fix it" }
+  const created = await call("session.create", "mutation", { input })
+  expect(created.status).toBe(200)
+  const { id } = created.json.result.data
+  const got = await call("session.get", "query", { input: { sessionId: id } })
+  expect(got.json.result.data).toMatchObject({ id, title: "Fix it", status: "queued" })
+  expect(got.headers.get("cache-control")).toBe("no-store")
+})
+
+test.each(["session.list", "model.list", "viewer.me"])("%s answers without input", async (path) => {
+  expect(await call(path, "query")).toMatchObject({ status: 200 })
+})
+
+test("a team's bus is connected to with a ticket", async () => {
+  const { json } = await call("team.connect", "mutation")
+  expect(json.result.data).toMatchObject({
+    url: `ws://127.0.0.1:3001/parties/bus/${owner.teamId}`,
+    ticket: expect.any(String),
+  })
+})
+
+test("without a key, or with a wrong one, the answer is 401 with a reason", async () => {
+  const none = await call("viewer.me", "query", { key: null })
+  expect(none).toMatchObject({
+    status: 401,
+    json: { error: { data: { reason: "not-signed-in" } } },
+  })
+  const wrong = await call("viewer.me", "query", { key: "ao_wrong" })
+  expect(wrong).toMatchObject({
+    status: 401,
+    json: { error: { data: { reason: "api-key-unknown" } } },
+  })
+})
+
+test("a domain error keeps its code, reason and sentence, and carries nothing else", async () => {
+  const input = { sessionId: "ses_0000000000" }
+  const { status, json } = await call("session.get", "query", { input })
+  expect(status).toBe(404)
+  expect(json.error).toEqual({
+    message: "There is no session ses_0000000000 in your team.",
+    code: expect.any(Number),
+    data: {
+      code: "NOT_FOUND",
+      httpStatus: 404,
+      path: "session.get",
+      reason: "session-not-found",
+    },
+  })
+})
+
+test("refused input names the field and why in a sentence", async () => {
+  const input = { repoUrl: "https://example.com/x", prompt: "Hi", surprise: 1 }
+  const unknown = await call("session.create", "mutation", { input })
+  expect(unknown).toMatchObject({
+    status: 400,
+    json: {
+      error: {
+        message: expect.stringContaining("surprise"),
+        data: { code: "BAD_REQUEST", reason: "input-invalid" },
+      },
+    },
+  })
+  const id = await call("session.get", "query", { input: { sessionId: "42" } })
+  expect(id.json.error.message).toMatch(/^The input is not valid: sessionId: must be an id/)
+})
+
+test("unknown procedures and broken JSON have a reason too", async () => {
+  const missing = await call("session.explode", "query")
+  expect(missing).toMatchObject({ status: 404, json: { error: { data: { reason: "not-found" } } } })
+  const broken = await call("session.create", "mutation", { body: "{" })
+  expect(broken.status).toBe(400)
+  expect(broken.json.error.data.reason).toBe("bad-request")
+})
+
+test("[F12] a body over 1 MB is answered 413 before it is read as a whole", async () => {
+  const body = JSON.stringify({ prompt: "x".repeat(2 * 1024 * 1024) })
+  expect(await call("session.create", "mutation", { body })).toMatchObject({
+    status: 413,
+    json: { error: { data: { reason: "request-too-large" } } },
+  })
+})
+
+test("[D15] without PostgreSQL the answer is 503 with Retry-After and a sentence, and no address", async () => {
+  const ctx = { ...testSystem(nowhere) }
+  const answer = await call("session.list", "query", { ctx })
+  expect(answer.status).toBe(503)
+  expect(Number(answer.headers.get("retry-after"))).toBeGreaterThan(0)
+  expect(answer.json.error).toMatchObject({
+    message: expect.stringMatching(/^The database cannot be reached/),
+    data: { code: "SERVICE_UNAVAILABLE", reason: "database-unreachable" },
+  })
+  expect(answer.text).not.toMatch(/hunter2|127\.0\.0\.1:9|stack/)
+})
+
+test("what nobody foresaw is said without its text, and logged with it", async () => {
+  const boom = () => {
+    throw new Error("select secret from table")
+  }
+  const ctx = { ...testSystem(system.db), signTicket: boom }
+  const answer = await call("team.connect", "mutation", { ctx })
+  expect(answer.status).toBe(500)
+  expect(answer.json.error.data).toEqual({
+    code: "INTERNAL_SERVER_ERROR",
+    httpStatus: 500,
+    path: "team.connect",
+    reason: "internal-server-error",
+  })
+  expect(answer.text).not.toContain("secret")
+  expect(ctx.logged.join("")).toContain("select secret from table")
+})
