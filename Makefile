@@ -78,7 +78,8 @@ db-reset: install ## drop everything and set up again
 install: node_modules/.package-lock.json
 	@sh dev/system-packages.sh >&2
 
-# What is said here goes to stderr, so that `make demo JSON=1` prints its object alone. `npm ci` refuses a lock file that lacks other platforms' optional packages, so this is `npm install`.
+# `npm ci` refuses a lock file that lacks other platforms' optional packages, so this is `npm install`.
+# What it says goes to stderr, so that `make demo JSON=1` prints its object alone.
 node_modules/.package-lock.json: package.json package-lock.json
 	@node -e 'process.exit(process.versions.node.split(".")[0] >= 20 ? 0 : 1)' && npm --version >/dev/null \
 		|| { echo "Node 20 or newer with npm is needed: https://nodejs.org/en/download"; exit 1; } >&2
