@@ -7,7 +7,6 @@ export type ErrorCode =
   | "CONFLICT"
   | "PRECONDITION_FAILED"
   | "PAYLOAD_TOO_LARGE"
-  | "TOO_MANY_REQUESTS"
   | "SERVICE_UNAVAILABLE"
 
 /**
@@ -68,12 +67,6 @@ export class Precondition extends DomainError {
 export class TooLarge extends DomainError {
   constructor(reason: string, message: string) {
     super("PAYLOAD_TOO_LARGE", reason, message)
-  }
-}
-
-export class Limit extends DomainError {
-  constructor(reason: string, message: string) {
-    super("TOO_MANY_REQUESTS", reason, message)
   }
 }
 

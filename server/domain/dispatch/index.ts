@@ -1,7 +1,7 @@
 export { agentSchema } from "./agent.ts"
 export { bodyHash } from "./body-hash.ts"
 export { claimForRoom } from "./claim-for-room.ts"
-export { claimNext, readClaim } from "./claim-next.ts"
+export { readClaim } from "./claim-next.ts"
 export { dispatchQueue, tellRoom } from "./dispatch-queue.ts"
 export { promptText } from "./prompt-text.ts"
 export { headPosition, tailPosition } from "./queue-position.ts"

@@ -1,5 +1,5 @@
 export { getSandbox, getSandboxInput, sandboxSchema } from "./get-sandbox.ts"
 export { giveUpSandbox } from "./give-up-sandbox.ts"
 export { LIVE_ATTEMPT, LIVE_SANDBOX } from "./live.ts"
-export { readPhases, type SandboxPhase, sandboxPhaseSchema, withPhase } from "./phases.ts"
+export { readPhases, withPhase } from "./phases.ts"
 export { requestSandbox } from "./request-sandbox.ts"

@@ -1,6 +1,6 @@
 export { archiveSession, archiveSessionInput } from "./archive-session.ts"
 export { connectSession } from "./connect-session.ts"
-export { type CreateSessionInput, createSession, createSessionInput } from "./create-session.ts"
+export { createSession, createSessionInput } from "./create-session.ts"
 export { getSession, sessionRefInput } from "./get-session.ts"
 export { listSessions, listSessionsInput } from "./list-sessions.ts"
 export { renameSession, renameSessionInput } from "./rename-session.ts"
