@@ -4,16 +4,18 @@ import type { ModelServer } from "./model-server.ts"
 import type { ModelViewer } from "./model-viewer.ts"
 import type { World } from "./world.ts"
 
-/** I1: a viewer that is told "complete up to n" holds no key older than its newest version up to n. */
+/**
+ * I1: a viewer that holds the log up to n has of every key its newest version up to n, or will be sent a newer one:
+ * versions that were replaced are in no replay.
+ */
 export function checkComplete(world: World, viewer: ModelViewer): void {
   const { cursor, entries } = viewer.log
   if (cursor.epoch !== world.state.meta.log.epoch) return
-  const newest = new Map<string, number>()
-  for (const [seq, { key }] of world.store.history) if (seq <= cursor.seq) newest.set(key, seq)
-  for (const [key, seq] of newest) {
+  for (const [key, { seq }] of world.store.entries) {
     const held = entries.get(key)?.seq ?? 0
-    if (held < seq)
+    if (seq <= cursor.seq && held < seq) {
       throw new Error(`[I1] complete to ${cursor.seq} but ${key} is ${held}, not ${seq}`)
+    }
   }
 }
 

@@ -75,10 +75,10 @@ export class ModelRunner {
     this.#checkpoint(key)
   }
 
-  /** The agent streams into its newest open text. */
-  stream(piece: string): void {
+  /** The agent streams into its newest open text, or begins one. */
+  stream(piece: string) {
     const open = this.#openText()
-    if (!open) return
+    if (!open) return this.begin(piece)
     const offset = open.text.length
     open.text += piece
     if (this.#welcomed && this.socket && this.connected) {
