@@ -5,7 +5,7 @@ import type { Log } from "../log.ts"
 export function workerLog(log: Log): Logger {
   return new Logger((scope) => (level, message, meta) => {
     const fields = { ...scope, message, error: meta?.error }
-    if (level === "error") log.error("job.failed", fields)
+    if (level === "error") log.error(scope.jobId ? "job.failed" : "worker.failed", fields)
     else if (level === "warning") log.warn("worker.warned", fields)
     else log.debug("worker.noted", fields)
   })

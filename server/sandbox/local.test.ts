@@ -194,6 +194,14 @@ test("the workspace and the runner's state survive generations and go with the s
   await expect(stat(directory.root)).rejects.toMatchObject({ code: "ENOENT" })
 })
 
+test("strange files among the sandboxes hinder nothing", async () => {
+  await provider.create(specOf(), patient())
+  writeFileSync(join(base, "home/sandboxes/.DS_Store"), "")
+  writeFileSync(join(base, "home/sandboxes/notes"), "")
+  expect((await provider.list()).length).toBeGreaterThan(0)
+  await expect(provider.forget("../elsewhere")).rejects.toThrow("no session's id")
+})
+
 test("a recycled pid is never killed: the start time must be the leader's", async () => {
   const spec = uniqueSpec()
   await provider.create(spec, patient())

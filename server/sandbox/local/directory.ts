@@ -16,9 +16,13 @@ export type SandboxDirectory = {
   log: string
 }
 
+/** Never a path that leads elsewhere, nor what a file browser leaves behind. */
+const isSessionId = (name: string) => /^\w[\w-]*$/.test(name)
+
 const sandboxesIn = (home: string) => join(home, "sandboxes")
 
 export function sandboxDirectory(home: string, sessionId: string): SandboxDirectory {
+  if (!isSessionId(sessionId)) throw new Error(`${sessionId} is no session's id`)
   const root = join(sandboxesIn(home), sessionId)
   return {
     root,
@@ -47,7 +51,7 @@ export async function emptyTemporary({ temporary }: SandboxDirectory): Promise<v
 /** Ids of the sessions that have a directory. */
 export async function listDirectories(home: string): Promise<string[]> {
   try {
-    return await readdir(sandboxesIn(home))
+    return (await readdir(sandboxesIn(home))).filter(isSessionId)
   } catch (error) {
     if (isSystemError(error, "ENOENT")) return []
     throw error

@@ -9,7 +9,7 @@ export async function boundLog(path: string): Promise<void> {
   try {
     if ((await stat(path)).size > MAX_LOG_BYTES) await truncate(path, 0)
   } catch (error) {
-    if (!isSystemError(error, "ENOENT")) throw error
+    if (!isSystemError(error, "ENOENT", "ENOTDIR")) throw error
   }
 }
 
