@@ -45,7 +45,7 @@ dev-model: install ## the scripted model alone, on port 8788
 dev-opencode: install ## the agent alone, with the scripted model, on port 4096
 	@$(run) dev:opencode
 
-typecheck: install ## the three TypeScript programs
+typecheck: install ## the four TypeScript programs
 	@$(run) typecheck
 
 lint: install ## format and lint

@@ -14,7 +14,8 @@ const generated: Check[] = [
 
 // Longest first, so that the short ones fill the gaps.
 const checks: Check[] = [
-  { name: "types: app, server, dev, tests", command: ["tsc", "--noEmit"] },
+  { name: "types: server, dev, tests", command: ["tsc", "--noEmit"] },
+  { name: "types: app", command: ["tsc", "--noEmit", "-p", "app"] },
   { name: "types: rooms", command: ["tsc", "--noEmit", "-p", "party"] },
   { name: "types: runner", command: ["tsc", "--noEmit", "-p", "runner"] },
   { name: "dead code", command: ["knip", "--no-progress"] },
