@@ -50,7 +50,6 @@ function serve(): ChildProcess {
     permission: { "*": "allow" },
   }
   const env: NodeJS.ProcessEnv = {
-    NODE_ENV: process.env.NODE_ENV,
     PATH: process.env.PATH,
     HOME: home,
     OPENCODE_SERVER_PASSWORD: password,

@@ -56,8 +56,6 @@ function runtimeAt(native: string): Runtime {
     postgres: join(native, "bin/postgres"),
     initdb: join(native, "bin/initdb"),
     env: {
-      // Next's types make this one required in every environment.
-      NODE_ENV: process.env.NODE_ENV,
       PATH: process.env.PATH,
       LC_ALL: "C",
       TZ: "UTC",
