@@ -23,8 +23,9 @@ export const AGENT_DIRECTORY = "agent"
 /** The agent's own deadline ends first, so that its reason is told. */
 const MARGIN_MS = 2_000
 
-/** Checks the repository out, starts the agent and warms it. Rejects after the phase that failed was reported. */
-export async function boot({ environment, report, log, stop }: BootOptions): Promise<Booted> {
+/** Checks the repository out and starts the agent. Rejects after the phase that failed was reported. */
+export async function boot(options: BootOptions): Promise<Booted> {
+  const { environment, report, log, stop } = options
   const { spec, stateDirectory, workspaceDirectory, home, base, opencode } = environment
   const { sessionId, generation, deadlines, repoUrl, branch } = spec
   const phase = { generation, report, stop }
@@ -60,15 +61,21 @@ export async function boot({ environment, report, log, stop }: BootOptions): Pro
     }),
   )
 
+  return { checkout, agent }
+}
+
+/** Warms the agent up, so that the first prompt is answered as fast as later ones. Never fails the boot. */
+export async function warmUp(agent: Agent, options: BootOptions): Promise<void> {
+  const { environment, report, log, stop } = options
+  const { generation, deadlines } = environment.spec
   const deadlineMs = deadlines.warmUpMs + MARGIN_MS
-  await runPhase({ ...phase, phase: "warm-up", deadlineMs }, ({ detail }) =>
+  await runPhase({ generation, report, stop, phase: "warm-up", deadlineMs }, ({ detail }) =>
     agent.warmUp().catch((error: unknown) => {
       // A cold agent answers its first prompt late, which is better than not at all.
       log("the agent was not warmed up", { error: String(error) })
       detail("left out: the first prompt may take longer")
     }),
   )
-  return { checkout, agent }
 }
 
 /**

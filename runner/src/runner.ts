@@ -2,16 +2,19 @@ import { join } from "node:path"
 import type { Failure } from "#protocol/entry"
 import type { AttemptRef, RunnerReport } from "#protocol/work"
 import type { Agent } from "./agent/agent.ts"
-import { type Booted, boot, onlyFailures, ReadyMark } from "./boot.ts"
+import { type Booted, boot, onlyFailures, ReadyMark, warmUp } from "./boot.ts"
 import type { RunnerEnvironment } from "./env.ts"
 import { EXIT } from "./exit-code.ts"
+import { openJournal } from "./journal.ts"
 import { RoomLink, type RoomOrder } from "./link/room-link.ts"
 import { openBunSocket } from "./link/socket.ts"
 import type { Log } from "./log.ts"
 import { OpenTexts } from "./open-texts.ts"
 import { Orders, type Served } from "./orders.ts"
 import { Outbox } from "./outbox/outbox.ts"
-import type { Emit, PromptLoop, Workspace } from "./prompt/ports.ts"
+import type { Emit, Journal } from "./prompt/ports.ts"
+import { startPromptLoop } from "./prompt/prompt-loop.ts"
+import { isAlive } from "./prompt/records.ts"
 import { openWorkspace } from "./workspace/workspace.ts"
 
 /** How long the report of a failed boot may take to reach the room. */
@@ -26,14 +29,9 @@ const DISK_FULL: Failure = {
     "The sandbox's disk is full, so the work was stopped. Remove large files, then try again.",
 }
 
-export type LoopParts = { agent: Agent; emit: Emit; workspace: Workspace }
-
 export type RunnerOptions = {
   environment: RunnerEnvironment
   log: Log
-  /** The attempt that an earlier runner left unfinished, until there is a loop to ask. */
-  leftAttempt: () => AttemptRef | null
-  createLoop: (parts: LoopParts) => PromptLoop
   stop: AbortSignal
   /** Called, maybe more than once, with the code to exit with. */
   end: (code: number) => void
@@ -43,6 +41,7 @@ export type RunnerOptions = {
 export class Runner {
   readonly #options: RunnerOptions
   readonly #outbox: Outbox
+  readonly #journal: Journal
   readonly #link: RoomLink
   readonly #orders: Orders
   readonly #openTexts = new OpenTexts()
@@ -50,8 +49,9 @@ export class Runner {
   #served: Served | null = null
 
   private constructor(options: RunnerOptions, outbox: Outbox) {
-    const { environment, log, leftAttempt, end } = options
-    const { spec } = environment
+    const { environment, log, end } = options
+    const { spec, stateDirectory } = environment
+    this.#journal = openJournal(join(stateDirectory, "journal.json"), log)
     this.#options = options
     this.#outbox = outbox
     this.#orders = new Orders((id, result) => this.#link.answer(id, result))
@@ -62,7 +62,7 @@ export class Runner {
       outbox,
       openSocket: openBunSocket,
       log,
-      currentAttempt: () => (this.#served ? this.#served.loop.current() : leftAttempt()),
+      currentAttempt: () => this.#currentAttempt(),
       onWelcome: () => this.#served?.loop.resend(this.#openTexts.keys),
       onOrder: (order) => this.#take(order),
       onFinal: () => end(EXIT.stopped),
@@ -113,18 +113,29 @@ export class Runner {
   }
 
   async #boot(): Promise<void> {
-    const { environment, log, createLoop, stop } = this.#options
+    const { environment, log, stop } = this.#options
     const mark = new ReadyMark(environment)
     const again = await mark.isSet()
     const report = (news: RunnerReport) => void this.#outbox.push({ report: news })
-    const told = again ? onlyFailures(report) : report
-    const booted = await boot({ environment, log, report: told, stop })
+    const options = { environment, log, report: again ? onlyFailures(report) : report, stop }
+    const booted = await boot(options)
     this.#agent = booted.agent
     const workspace = openWorkspace(booted.checkout, environment.base)
-    const loop = createLoop({ agent: booted.agent, emit: this.#emit(), workspace })
+    const loop = startPromptLoop({
+      agent: booted.agent,
+      emit: this.#emit(),
+      journal: this.#journal,
+      workspace,
+      generation: environment.spec.generation,
+      log,
+    })
     await loop.recover()
     this.#served = { loop, workspace }
-    if (!again) report(ready(booted, environment.spec.generation))
+    // A session that was ready before does not wait once more.
+    if (again) this.#orders.serve(this.#served)
+    await warmUp(booted.agent, options)
+    if (again) return
+    report(ready(booted, environment.spec.generation))
     await mark.set()
     this.#orders.serve(this.#served)
   }
@@ -141,6 +152,15 @@ export class Runner {
   #take(order: RoomOrder): void {
     this.#orders.take(order)
     if (order.type === "run" && this.#outbox.diskFull) this.fail(DISK_FULL)
+  }
+
+  /** Until the agent is up, only the journal knows what an earlier runner left unfinished. */
+  #currentAttempt(): AttemptRef | null {
+    if (this.#served) return this.#served.loop.current()
+    const { generation } = this.#options.environment.spec
+    const left = this.#journal.read()?.attempts.at(-1)
+    if (!left || !isAlive(left) || left.generation !== generation) return null
+    return { promptId: left.promptId, attempt: left.attempt }
   }
 
   #emit(): Emit {
