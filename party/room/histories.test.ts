@@ -108,9 +108,9 @@ test(`${promise}: drops, crashes and failures`, () => {
 }, 600_000)
 
 test(`${promise}: slow readers of large texts`, () => {
-  play([...agent(torrent), ...others, ...accidents, hearsWithoutViewers], 60, 12)
+  play([...agent(torrent), ...others, ...accidents, hearsWithoutViewers], 60, 8)
 }, 600_000)
 
 test(`${promise}: logs longer than the tail`, () => {
-  play([...agent(word), ...others, ...accidents, hearAll, leaves, flood], 40, 12)
+  play([...agent(word), ...others, ...accidents, hearAll, leaves, flood], 40, 5)
 }, 600_000)

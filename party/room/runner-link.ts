@@ -60,6 +60,8 @@ export function helloRunner(step: Step, runner: Runner, hello: FromRunnerOf<"hel
   step.effects.push({ effect: "attach", connection, attachment })
 
   continueStream(state, hello)
+  // The welcome says how far the stream is stored; what the last connection waited for is of no use to this one.
+  state.pending.ack = false
   for (const open of state.openTexts.values()) open.asked = false
   setLink(step, "connected")
   flush(step)
