@@ -10,6 +10,7 @@ import { startWarmUpStub, type WarmUpStub, warmUp } from "./warm-up.ts"
 import { type AgentEvent, decodeEvent } from "./wire.ts"
 
 const healthMs = 1_000
+const pollMs = 50
 const reconnectMs = 200
 const restartPausesMs = [0, 1_000, 5_000]
 
@@ -145,6 +146,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
 async function start(options: AgentOptions): Promise<Running> {
   const { spec, directory } = options
   const startedAt = performance.now()
+  const elapsed = () => performance.now() - startedAt
   const stub = await startWarmUpStub()
   const instructions = await findInstructions(directory)
   const config = agentConfig({ spec, warmUpUrl: stub.url, instructions })
@@ -154,8 +156,7 @@ async function start(options: AgentOptions): Promise<Running> {
     const process = await startProcess({ ...options, config, deadlineMs })
     try {
       const opencode = connectOpencode({ ...process, directory })
-      await healthy(opencode, deadlineMs - (performance.now() - startedAt))
-      const events = await opencode.events(ended.signal)
+      const events = await firstEvents(opencode, ended.signal, deadlineMs - elapsed())
       return { process, opencode, stub, events, ended }
     } catch (error) {
       await process.stop("at once")
@@ -167,14 +168,19 @@ async function start(options: AgentOptions): Promise<Running> {
   }
 }
 
-async function healthy(opencode: Opencode, deadlineMs: number): Promise<void> {
+/** The event stream of a process that has just begun to listen and may still drop what it is asked. */
+async function firstEvents(opencode: Opencode, signal: AbortSignal, deadlineMs: number) {
   const giveUpAt = performance.now() + deadlineMs
-  while (!(await opencode.isHealthy(healthMs))) {
-    if (performance.now() > giveUpAt) {
-      throw new Error("OpenCode listens but its health check does not answer. See its log.")
+  let failure = "its health check does not answer"
+  for (; performance.now() < giveUpAt; await sleep(pollMs)) {
+    if (!(await opencode.isHealthy(healthMs))) continue
+    try {
+      return await opencode.events(signal)
+    } catch (error) {
+      failure = String(error)
     }
-    await sleep(50)
   }
+  throw new Error(`OpenCode listens but was not ready in time: ${failure}. See its log.`)
 }
 
 async function giveUp({ process, stub, ended }: Running, how: "politely" | "at once") {

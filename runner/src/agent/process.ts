@@ -51,7 +51,8 @@ export async function startProcess(options: ProcessOptions): Promise<AgentProces
     cwd: directory,
     // A session of its own: signals for the runner do not reach it, signals for its group reach all of it.
     detached: true,
-    env: agentEnvironment({ ...options, password, mark }),
+    // Node's own type allows any variables; a framework's narrower one must not follow us here.
+    env: agentEnvironment({ ...options, password, mark }) as NodeJS.ProcessEnv,
     stdio: ["ignore", "pipe", "pipe"],
   })
   const exited = exitSentence(child)

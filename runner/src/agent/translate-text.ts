@@ -18,8 +18,8 @@ export function translateText(state: TurnState, key: string, part: PartOf<"text"
 
 function openPart(state: TurnState, key: string, part: PartOf<"text">): TextStep {
   const nothing = { state, entries: [], deltas: [] }
-  if (state.closed.has(key)) return nothing
   const open = state.open.get(key) ?? emptyText(part.type)
+  if (state.closed.has(key) || open.torn) return nothing
   const known = open.text.length + open.held.length
   if (part.text.length > known) return grow(state, key, open, part.text.slice(known))
   return { ...nothing, state: { ...state, open: withEntry(state.open, key, open) } }
@@ -30,6 +30,7 @@ const emptyText = (kind: OpenText["kind"]): OpenText => ({
   text: "",
   held: "",
   checkpointed: 0,
+  torn: false,
 })
 
 /** The agent's own full text is the last word, also where it differs from what was streamed. */
@@ -45,7 +46,8 @@ function endPart(state: TurnState, key: string, part: PartOf<"text">): TextStep 
 /** A piece that the model has just written. Pieces of parts that are not open are healed when all is compared. */
 export function growText(state: TurnState, key: string, piece: string): TextStep {
   const open = state.open.get(key)
-  return open ? grow(state, key, open, piece) : { state, entries: [], deltas: [] }
+  if (!open || open.torn) return { state, entries: [], deltas: [] }
+  return grow(state, key, open, piece)
 }
 
 function grow(state: TurnState, key: string, open: OpenText, piece: string): TextStep {
@@ -86,6 +88,12 @@ export function closeTexts(state: TurnState): TextStep {
     step = { ...closed, entries: [...step.entries, ...closed.entries] }
   }
   return step
+}
+
+/** Pieces may be missing: what is open does not grow any more until its end brings the whole. */
+export function tearTexts(state: TurnState): TurnState {
+  const torn = [...state.open].map(([key, open]) => [key, { ...open, torn: true }] as const)
+  return { ...state, open: new Map(torn) }
 }
 
 /** What the room needs to know of these texts again, open or ended. */

@@ -10,6 +10,8 @@ export type OpenText = {
   held: string
   /** Length of the last checkpoint. */
   checkpointed: number
+  /** Pieces may have been missed. */
+  torn: boolean
 }
 
 export type ToolCall = {
@@ -73,10 +75,4 @@ export function withoutKey<Key, Value>(map: ReadonlyMap<Key, Value>, key: Key) {
 
 export function withMember<Member>(set: ReadonlySet<Member>, member: Member): ReadonlySet<Member> {
   return set.has(member) ? set : new Set(set).add(member)
-}
-
-/** Whether the turn has shown anything yet. */
-export function isVisible(state: TurnState): boolean {
-  const started = [...state.open.values()].some(({ text }) => text !== "")
-  return started || state.closed.size > 0 || state.tools.size > 0
 }

@@ -1,0 +1,45 @@
+import { setTimeout as sleep } from "node:timers/promises"
+import type { Agent } from "../agent/agent.ts"
+import type { Log } from "../log.ts"
+
+const pollMs = 50
+
+/**
+ * Has the agent drop what it does in these sessions and waits until they are idle. When it does not within the deadline,
+ * its process is killed with all that it started, and started again.
+ */
+export async function endWork(
+  agent: Pick<Agent, "calls" | "restart">,
+  sessionIds: string[],
+  deadlineMs: number,
+  log: Log,
+): Promise<void> {
+  try {
+    await within(deadlineMs, abortAll(agent, sessionIds, deadlineMs))
+  } catch (error) {
+    log("the agent does not stop and is killed", { error: String(error) })
+    await agent.restart()
+  }
+}
+
+async function abortAll({ calls }: Pick<Agent, "calls">, ids: string[], deadlineMs: number) {
+  const giveUpAt = performance.now() + deadlineMs
+  for (const id of ids) await calls.abort(id)
+  for (const id of ids) {
+    while ((await calls.status(id)) !== "idle") {
+      if (performance.now() > giveUpAt) return
+      await sleep(pollMs)
+    }
+  }
+}
+
+/** Rejects when the work takes longer. */
+export async function within<Result>(ms: number, work: Promise<Result>): Promise<Result> {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(() => late.reject(new Error(`no end after ${ms} ms`)), ms)
+  try {
+    return await Promise.race([work, late.promise])
+  } finally {
+    clearTimeout(timer)
+  }
+}

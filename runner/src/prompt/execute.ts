@@ -1,0 +1,117 @@
+import { AgentCallFailed } from "../agent/opencode.ts"
+import { within } from "./end-work.ts"
+import { failure } from "./failures.ts"
+import type { Live, PromptLoopOptions } from "./live.ts"
+import { type Ending, settle, showError } from "./settle.ts"
+import { type Outcome, Turn } from "./turn.ts"
+
+const arrivalMs = 5_000
+
+export type ExecuteOptions = PromptLoopOptions & {
+  live: Live
+  /** The agent's session, found or made. */
+  openSession(): Promise<string>
+  /** The agent has taken the prompt. */
+  started(): void
+}
+
+/** Sends the attempt to the agent and follows it to its end. */
+export async function execute(options: ExecuteOptions): Promise<Ending> {
+  const { agent, live } = options
+  const { claim } = live.attempt
+  if (!agent.models.has(claim.model)) {
+    const message = `This sandbox does not know the model ${claim.model}; choose another one and retry.`
+    return told(options, { state: "failed", error: failure("model-unknown", message) })
+  }
+  const opened = await Promise.race([open(options), live.isCut])
+  if (opened.type === "open") return send(options, opened.sessionId)
+  if (opened.type === "stop") return { state: "stopped", error: null }
+  return told(options, { state: "failed", error: opened.failure })
+}
+
+/** Ends an attempt that an earlier runner left behind, or follows it when the agent is still at work on it. */
+export async function leave(options: ExecuteOptions): Promise<Ending> {
+  const { agent, live } = options
+  const sessionId = await options.openSession()
+  const turn = startTurn(options, sessionId)
+  const isIdle = (await agent.calls.status(sessionId)) === "idle"
+  if (isIdle) return end(options, turn, sessionId, { type: "left-behind" })
+  turn.begun()
+  await turn.catchUp()
+  if (live.attempt.state === "journalled") options.started()
+  return end(options, turn, sessionId, await turn.over)
+}
+
+async function open({ agent, openSession, log }: ExecuteOptions) {
+  try {
+    await agent.whenUp()
+    return { type: "open" as const, sessionId: await openSession() }
+  } catch (error) {
+    log("the agent is not available", { error: String(error) })
+    const message = `The agent does not start: ${String(error)}. Retry; if it happens again, start a new sandbox.`
+    return { type: "failed" as const, failure: failure("agent-unavailable", message) }
+  }
+}
+
+async function send(options: ExecuteOptions, sessionId: string): Promise<Ending> {
+  const { live, agent, started, log } = options
+  const turn = startTurn(options, sessionId)
+  const sending = give(options, sessionId)
+  const first = await Promise.race([sending, turn.over])
+  if (first === "taken") {
+    turn.sent()
+    started()
+  } else if (first.type === "stop" || first.type === "failed") {
+    // A prompt that is still on its way would begin after everything else was stopped.
+    await within(arrivalMs, sending).catch(async (error) => {
+      log("a stopped prompt is still on its way", { error: String(error) })
+      await agent.restart()
+    })
+  }
+  const outcome = first === "taken" ? await turn.over : first
+  const isStopped = live.attempt.stopRequested && outcome.type === "down"
+  return end(options, turn, sessionId, isStopped ? { type: "stop" } : outcome)
+}
+
+/** Gives the prompt to the agent. When in doubt whether it arrived, the agent is asked; it is never sent twice. */
+async function give(options: ExecuteOptions, sessionId: string): Promise<"taken" | Outcome> {
+  const { agent, live, log } = options
+  const { messageId, claim } = live.attempt
+  const { text, model } = claim
+  try {
+    await agent.calls.prompt({ sessionId, messageId, model, agent: claim.agent, text })
+    return "taken"
+  } catch (error) {
+    log("the agent did not confirm the prompt", { error: String(error) })
+    if (error instanceof AgentCallFailed && error.status !== null) {
+      return { type: "failed", failure: failure("agent-refused", `${error.message}; retry.`) }
+    }
+  }
+  const { calls } = agent
+  try {
+    if (await calls.hasMessage(sessionId, messageId)) return "taken"
+    await calls.abort(sessionId)
+  } catch (error) {
+    log("the agent does not say whether it has the prompt", { error: String(error) })
+  }
+  return { type: "down", sentence: "The agent did not confirm that it had the prompt" }
+}
+
+function startTurn({ live, ...options }: ExecuteOptions, sessionId: string): Turn {
+  const { attempt } = live
+  const { model, deadlines } = attempt.claim
+  const turn = new Turn({ ...options, attempt, sessionId, model, deadlines })
+  live.turn = turn
+  void live.isCut.then((cut) => turn.end(cut))
+  return turn
+}
+
+function end(options: ExecuteOptions, turn: Turn, sessionId: string, outcome: Outcome) {
+  const { attempt } = options.live
+  return settle({ ...options, attempt, sessionId, model: attempt.claim.model }, turn, outcome)
+}
+
+function told({ emit, live }: ExecuteOptions, ending: Ending): Ending {
+  showError({ emit, attempt: live.attempt }, ending)
+  return ending
+}

@@ -1,0 +1,26 @@
+import type { Claim } from "#protocol/work"
+import type { Agent } from "../agent/agent.ts"
+import type { Log } from "../log.ts"
+import type { AttemptRecord, Emit, Journal, Workspace } from "./ports.ts"
+import type { Outcome, Turn } from "./turn.ts"
+
+export type PromptLoopOptions = {
+  agent: Agent
+  emit: Emit
+  journal: Journal
+  workspace: Workspace
+  generation: number
+  log: Log
+}
+
+/** The attempt that has not ended, and the ways to reach it. */
+export type Live = {
+  attempt: AttemptRecord & { claim: Claim }
+  /** Ends it early; the reason says how. */
+  cut(outcome: Cut): void
+  isCut: Promise<Cut>
+  turn: Turn | null
+}
+
+/** Ends that come from outside of the turn. */
+export type Cut = Extract<Outcome, { type: "stop" | "failed" }>

@@ -1,0 +1,192 @@
+import type { AttemptRef, Claim, TerminalState } from "#protocol/work"
+import { mintMessageId } from "../agent/message-id.ts"
+import { execute, leave } from "./execute.ts"
+import { failure } from "./failures.ts"
+import type { Cut, Live, PromptLoopOptions } from "./live.ts"
+import type { AttemptRecord, JournalRecord, PromptLoop } from "./ports.ts"
+import {
+  emptyRecord,
+  findAttempt,
+  isAlive,
+  isSame,
+  journalled,
+  reportsOf,
+  withAttempt,
+} from "./records.ts"
+import { type Ending, showError } from "./settle.ts"
+import type { Turn } from "./turn.ts"
+
+const sessionTitle = "Agent Ops"
+
+export function startPromptLoop(options: PromptLoopOptions): PromptLoop {
+  const { agent, emit, journal, generation, log } = options
+  let record: JournalRecord = journal.read() ?? emptyRecord
+  let live: Live | null = null
+  /** Kept after its end, because the room may still ask for its texts. */
+  let turn: Turn | null = null
+  let sessionChecked = false
+  let closed = false
+
+  /** What is not on disk is only known until the next crash; the turn goes on. */
+  const save = (next: JournalRecord) => {
+    record = next
+    try {
+      journal.write(next)
+    } catch (error) {
+      log("the journal cannot be written", { error: String(error) })
+    }
+  }
+
+  const answer = (attempt: AttemptRecord) => {
+    for (const report of reportsOf(attempt)) emit.report(report)
+  }
+
+  function begin(claim: Claim): void {
+    const attempt = { ...journalled(claim, mintMessageId(Date.now())), claim }
+    const next = withAttempt(record, attempt)
+    try {
+      journal.write(next)
+    } catch (error) {
+      refuse(attempt, error)
+      return
+    }
+    record = next
+    answer(attempt)
+    work(attempt, (current) => execute(workOptions(current)))
+  }
+
+  /** An attempt that is not in the journal must not reach the agent: nobody would know it after a crash. */
+  function refuse(attempt: AttemptRecord, cause: unknown): void {
+    log("the journal cannot be written", { error: String(cause) })
+    const message = `The sandbox cannot store the prompt: ${String(cause)}. Free some of its disk and retry.`
+    const ended = { ...attempt, state: "failed" as const, error: failure("disk-failed", message) }
+    record = withAttempt(record, ended)
+    answer(ended)
+  }
+
+  function work(attempt: Live["attempt"], doIt: (current: Live) => Promise<Ending>): void {
+    const { promise: isCut, resolve: cut } = Promise.withResolvers<Cut>()
+    const current: Live = { attempt, cut, isCut, turn: null }
+    if (attempt.stopRequested) cut({ type: "stop" })
+    live = current
+    void doIt(current)
+      .catch((error) => broken(current, error))
+      .then((ending) => {
+        turn?.dispose()
+        turn = current.turn
+        turn?.dispose()
+        if (!closed) finish(current, ending)
+      })
+  }
+
+  function broken(current: Live, cause: unknown): Ending {
+    log("an attempt broke the runner", { error: String(cause) })
+    const message = `The runner could not carry out the prompt: ${String(cause)}. Retry.`
+    const ending: Ending = { state: "failed", error: failure("runner-failed", message) }
+    showError({ emit, attempt: current.attempt }, ending)
+    return ending
+  }
+
+  /** The report goes out first: were the journal first, a crash in between could lose what came before the report. */
+  function finish(current: Live, { state, error }: Ending): void {
+    const ended: AttemptRecord = { ...current.attempt, state, error }
+    live = null
+    answer(ended)
+    save(withAttempt(record, ended))
+  }
+
+  function workOptions(current: Live) {
+    return {
+      ...options,
+      live: current,
+      openSession,
+      started: () => {
+        const running = { ...current.attempt, state: "running" as const }
+        current.attempt = running
+        const { promptId, attempt } = running
+        emit.report({ type: "attempt.running", promptId, attempt })
+        save(withAttempt(record, running))
+      },
+    }
+  }
+
+  /** The agent's one session of ours. */
+  async function openSession(): Promise<string> {
+    const known = record.agentSessionId
+    if (known !== null && (sessionChecked || (await agent.calls.hasSession(known)))) {
+      sessionChecked = true
+      return known
+    }
+    if (known !== null) log("the agent lost its session and begins another", { known })
+    const agentSessionId = await agent.calls.createSession(sessionTitle)
+    save({ ...record, agentSessionId })
+    sessionChecked = true
+    return agentSessionId
+  }
+
+  async function recover(): Promise<void> {
+    await agent.whenUp()
+    const sessionId = await openSession()
+    const last = record.attempts.at(-1)
+    if (!last || !isAlive(last) || !last.claim) return
+    const attempt = { ...last, claim: last.claim }
+    // Its room has ended it already, when it let this generation in.
+    if (last.generation !== generation) {
+      return save(withAttempt(record, { ...last, state: "interrupted" satisfies TerminalState }))
+    }
+    const isKnown = await agent.calls.hasMessage(sessionId, last.messageId)
+    log("an attempt was left behind", { promptId: last.promptId, isKnown })
+    // The agent was started after the crash, so what it does not know never reached it and may be sent.
+    if (!isKnown) return work(attempt, (current) => execute(workOptions(current)))
+    work(attempt, (current) => leave(workOptions(current)))
+  }
+
+  return {
+    run(claim) {
+      if (claim.generation !== generation) {
+        return log("a prompt of another generation is refused", { generation: claim.generation })
+      }
+      const known = findAttempt(record, claim)
+      if (known) return answer(known)
+      if (live) return log("a prompt is refused while another is at work", { ...refOf(claim) })
+      begin(claim)
+    },
+
+    stop(ref) {
+      if (live && isSame(live.attempt, ref)) {
+        if (live.attempt.stopRequested) return
+        live.attempt = { ...live.attempt, stopRequested: true }
+        live.cut({ type: "stop" })
+        return save(withAttempt(record, live.attempt))
+      }
+      const known = findAttempt(record, ref)
+      if (known) answer(known)
+    },
+
+    fail(error) {
+      live?.cut({ type: "failed", failure: error })
+    },
+
+    report(ref) {
+      const known = findAttempt(record, ref)
+      if (known) answer(known)
+      else log("the room asks for an unknown attempt", { ...refOf(ref) })
+    },
+
+    resend(keys) {
+      ;(live?.turn ?? turn)?.resend(keys)
+    },
+
+    recover,
+
+    current: () => (live ? refOf(live.attempt) : null),
+
+    async close() {
+      closed = true
+      live?.turn?.dispose()
+      turn?.dispose()
+    },
+  }
+}
+
+const refOf = ({ promptId, attempt }: AttemptRef): AttemptRef => ({ promptId, attempt })

@@ -1,0 +1,52 @@
+import type { AttemptRef, Claim, RunnerReport } from "#protocol/work"
+import type { AttemptRecord, JournalRecord } from "./ports.ts"
+
+/** Ended attempts that stay known, so that the room can ask for them again. */
+const keptAttempts = 200
+
+export const emptyRecord: JournalRecord = { agentSessionId: null, attempts: [] }
+
+export function journalled(claim: Claim, messageId: string): AttemptRecord {
+  const { promptId, attempt, generation, turnId } = claim
+  return {
+    promptId,
+    attempt,
+    generation,
+    turnId,
+    messageId,
+    state: "journalled",
+    error: null,
+    claim,
+    stopRequested: false,
+  }
+}
+
+export const isSame = (a: AttemptRef, b: AttemptRef) =>
+  a.promptId === b.promptId && a.attempt === b.attempt
+
+export const isAlive = ({ state }: AttemptRecord) => state === "journalled" || state === "running"
+
+export function findAttempt(record: JournalRecord, ref: AttemptRef): AttemptRecord | undefined {
+  return record.attempts.findLast((known) => isSame(known, ref))
+}
+
+/** The record with this version of an attempt. Ended attempts lose their claim: it will not be sent again. */
+export function withAttempt(record: JournalRecord, attempt: AttemptRecord): JournalRecord {
+  const kept = isAlive(attempt) ? attempt : { ...attempt, claim: null }
+  const others = record.attempts.filter((known) => !isSame(known, attempt))
+  return { ...record, attempts: [...others, kept].slice(-keptAttempts) }
+}
+
+/** What the room is told when it asks for an attempt that is known. */
+export function reportsOf(attempt: AttemptRecord): RunnerReport[] {
+  const ref = { promptId: attempt.promptId, attempt: attempt.attempt }
+  const { state, error } = attempt
+  if (state === "journalled") return [{ type: "attempt.accepted", ...ref }]
+  if (state === "running") {
+    return [
+      { type: "attempt.accepted", ...ref },
+      { type: "attempt.running", ...ref },
+    ]
+  }
+  return [{ type: "attempt.ended", ...ref, state, error }]
+}

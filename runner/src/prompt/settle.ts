@@ -1,0 +1,155 @@
+import { setTimeout as sleep } from "node:timers/promises"
+import type { DraftEntry, Failure } from "#protocol/entry"
+import { changesKey } from "#protocol/entry"
+import type { AttemptRef, Claim, TerminalState } from "#protocol/work"
+import type { Agent } from "../agent/agent.ts"
+import type { Log } from "../log.ts"
+import { boundDiff } from "./bound-diff.ts"
+import { endWork, within } from "./end-work.ts"
+import { errorFailure, failure } from "./failures.ts"
+import type { Emit, Workspace } from "./ports.ts"
+import type { Outcome, Turn } from "./turn.ts"
+import { deleteUnanswered } from "./unanswered.ts"
+
+const completeMs = 2_000
+const stopMs = 5_000
+const diffMs = 15_000
+const pollMs = 50
+
+export type Ending = { state: TerminalState; error: Failure | null }
+
+export type SettleOptions = {
+  agent: Pick<Agent, "calls" | "restart" | "whenUp">
+  emit: Emit
+  workspace: Workspace
+  log: Log
+  attempt: AttemptRef & { turnId: Claim["turnId"]; stopRequested: boolean }
+  sessionId: string
+  model: string
+}
+
+/** Brings a turn that is over to rest: the agent idle, every part closed, the workspace's changes reported. */
+export async function settle(
+  options: SettleOptions,
+  turn: Turn,
+  outcome: Outcome,
+): Promise<Ending> {
+  const { agent, log } = options
+  if (outcome.type === "stop" || outcome.type === "failed") {
+    await endWork(agent, turn.sessionIds, stopMs, log)
+  }
+  const ending = await endingOf(options, turn, outcome)
+  // Of what an earlier runner streamed the room has more than we know; it closes that itself.
+  if (outcome.type !== "left-behind") turn.closeTexts()
+  turn.closeTools(closingSentence(ending))
+  await reportChanges(options)
+  if (ending.state === "stopped" || ending.state === "failed") await forget(options)
+  showError(options, ending)
+  return ending
+}
+
+async function endingOf(options: SettleOptions, turn: Turn, outcome: Outcome): Promise<Ending> {
+  switch (outcome.type) {
+    case "idle":
+      return idleEnding(options, turn)
+    case "stop":
+      await tryResync(turn, options.log)
+      return { state: "stopped", error: null }
+    case "failed":
+      await tryResync(turn, options.log)
+      return { state: "failed", error: outcome.failure }
+    case "down":
+      return { state: "interrupted", error: agentDied(outcome.sentence) }
+    case "left-behind":
+      await tryResync(turn, options.log)
+      if (options.attempt.stopRequested) return { state: "stopped", error: null }
+      return { state: "interrupted", error: leftBehind }
+  }
+}
+
+const agentDied = (sentence: string) =>
+  failure("agent-died", `${sentence}; it is started again. What came is kept, retry or go on.`)
+
+const leftBehind = failure(
+  "runner-restarted",
+  "The sandbox's runner was restarted in the middle of the turn. What came is kept, retry or go on.",
+)
+
+async function idleEnding({ log, model }: SettleOptions, turn: Turn): Promise<Ending> {
+  const answers = await completeAnswers(turn, log)
+  if (answers === null) {
+    return { state: "interrupted", error: agentDied("The agent no longer told what it had done") }
+  }
+  const error = answers.at(-1)?.info.error ?? (answers.length === 0 ? turn.error : null)
+  if (error?.name === "MessageAbortedError") {
+    const message = "The agent was told to stop from elsewhere. What came is kept, retry or go on."
+    return { state: "interrupted", error: failure("agent-aborted", message) }
+  }
+  if (error) return { state: "failed", error: errorFailure(error, model) }
+  if (answers.length > 0) return { state: "succeeded", error: null }
+  const message = `${model} was not asked: the agent ended the turn without an answer; retry.`
+  return { state: "failed", error: failure("agent-gave-no-answer", message) }
+}
+
+/** The agent says idle a moment before its last message is complete. Null when it cannot be asked. */
+async function completeAnswers(turn: Turn, log: Log) {
+  const giveUpAt = performance.now() + completeMs
+  for (;;) {
+    const messages = await tryResync(turn, log)
+    if (messages === null) return null
+    const answers = messages.filter(({ info }) => info.role === "assistant")
+    const last = answers.at(-1)
+    const complete = last === undefined || last.info.time.completed !== undefined
+    if (complete || performance.now() > giveUpAt) return answers
+    await sleep(pollMs)
+  }
+}
+
+async function tryResync(turn: Turn, log: Log) {
+  return turn.resync().catch((error) => {
+    log("the agent's messages could not be read", { error: String(error) })
+    return null
+  })
+}
+
+const closingSentence = ({ state, error }: Ending) =>
+  state === "stopped" ? "Stopped." : (error?.message ?? "The agent left it unfinished.")
+
+async function reportChanges({ workspace, emit, attempt, log }: SettleOptions): Promise<void> {
+  try {
+    const diff = boundDiff(await within(diffMs, workspace.changes()))
+    if (diff.files.length === 0) return
+    const { turnId } = attempt
+    const files = diff.files.map(({ binary, patch, ...file }) => file)
+    emit.entry({ key: changesKey(turnId), turnId, kind: "changes", files })
+    emit.report({ type: "turn.diff", turnId, diff })
+  } catch (error) {
+    log("the turn's changes could not be read", { error: String(error) })
+  }
+}
+
+/** What got no answer must not reach the model with the next prompt. */
+async function forget({ agent, sessionId, log }: SettleOptions): Promise<void> {
+  try {
+    await agent.whenUp()
+    await deleteUnanswered(agent.calls, sessionId)
+  } catch (error) {
+    log("prompts without an answer could not be deleted", { error: String(error) })
+  }
+}
+
+/** Stopping was the person's own wish; everything else is said in the timeline. */
+export function showError(
+  { emit, attempt }: { emit: Emit; attempt: AttemptRef & { turnId: Claim["turnId"] } },
+  { state, error }: Ending,
+): void {
+  if (!error || state === "stopped") return
+  const { promptId, turnId } = attempt
+  const entry: DraftEntry = {
+    key: `error:${promptId}:${attempt.attempt}`,
+    turnId,
+    kind: "error",
+    ...error,
+  }
+  emit.entry(entry)
+}
