@@ -8,8 +8,17 @@ const UNREACHABLE = new Set<unknown>([
 /** SQLSTATE classes 08 (connection), 53 (resources), 57P (shut down by an operator, or starting up). */
 const UNREACHABLE_SQLSTATE = /^(08|53|57P)/
 
-/** What node-postgres says without any code when a connection breaks or cannot be had. */
-const BROKEN_CONNECTION = /^(Connection terminated|timeout exceeded when trying to connect)/
+/** What node-postgres says without any code when a connection breaks, is broken already, or cannot be had. */
+const BROKEN_CONNECTION = new RegExp(
+  [
+    "^Connection terminated",
+    "^Client has encountered a connection error",
+    "^Client was closed",
+    "^timeout exceeded when trying to connect",
+    "^timeout expired",
+    "^Query read timeout",
+  ].join("|"),
+)
 
 const MAX_CAUSES = 5
 

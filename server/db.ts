@@ -6,19 +6,25 @@ export type Database = PrismaClient
 /** What a verb holds inside `db.$transaction`. */
 export type Transaction = Prisma.TransactionClient
 
-/** How long a caller waits for a connection before it is told to come back later. */
-const CONNECT_DEADLINE_MS = 5_000
+/** No wait for PostgreSQL is endless, and a process that froze does not keep its locks. */
+const DEADLINES_MS = {
+  connectionTimeoutMillis: 5_000,
+  query_timeout: 30_000,
+  statement_timeout: 25_000,
+  idle_in_transaction_session_timeout: 30_000,
+}
 /** Room for many people writing to one session at once: they wait for its lock, each on a connection. */
 const POOL_SIZE = 20
-const TRANSACTION = { maxWait: 10_000, timeout: 15_000 }
+const TRANSACTION_MS = { maxWait: 10_000, timeout: 15_000 }
 
 /** A client of its own on `url`; whoever makes one ends it with `$disconnect`. */
 export function connectDatabase(url: string): Database {
   const adapter = new PrismaPg(
-    { connectionString: url, connectionTimeoutMillis: CONNECT_DEADLINE_MS, max: POOL_SIZE },
+    { connectionString: url, max: POOL_SIZE, ...DEADLINES_MS },
+    // An idle connection that broke is replaced by the pool; a query that needed one reports it itself.
     { onPoolError: () => undefined },
   )
-  return new PrismaClient({ adapter, errorFormat: "minimal", transactionOptions: TRANSACTION })
+  return new PrismaClient({ adapter, errorFormat: "minimal", transactionOptions: TRANSACTION_MS })
 }
 
 let shared: Database | undefined

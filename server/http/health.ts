@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
+import { setTimeout as delay } from "node:timers/promises"
 import * as z from "zod"
 import type { Database } from "../db.ts"
 import type { Settings } from "../domain/context.ts"
@@ -41,17 +42,18 @@ export function GET(): Promise<Response> {
 
 async function check(part: string, probe: () => PromiseLike<unknown>): Promise<PartState> {
   const startedAt = performance.now()
-  const { promise: deadline, resolve } = Promise.withResolvers<PartState>()
-  const timer = setTimeout(
-    () => resolve({ state: "down", message: `${part} did not answer in ${CHECK_DEADLINE_MS} ms.` }),
+  const late = new AbortController()
+  const deadline = delay<PartState>(
     CHECK_DEADLINE_MS,
+    { state: "down", message: `${part} did not answer in ${CHECK_DEADLINE_MS} ms.` },
+    { signal: late.signal },
   )
   const answered = Promise.resolve(probe()).then(
     (): PartState => ({ state: "up", ms: Math.round(performance.now() - startedAt) }),
     (): PartState => ({ state: "down", message: `${part} cannot be reached.` }),
   )
   const state = await Promise.race([answered, deadline])
-  clearTimeout(timer)
+  late.abort()
   return state
 }
 

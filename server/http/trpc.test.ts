@@ -2,8 +2,8 @@ import { afterAll, expect, test } from "vitest"
 import { connectDatabase } from "../db.ts"
 import { mintApiKey } from "../domain/api-keys/index.ts"
 import type { SystemContext } from "../domain/context.ts"
-import { testSystem } from "../testing/context.ts"
-import { createOwner } from "../testing/factories.ts"
+import { actingAs, testSystem } from "../testing/context.ts"
+import { createOwner, newSession, TestRoom } from "../testing/factories.ts"
 import { freshSystem } from "../testing/system.ts"
 import { serveTrpc } from "./trpc.ts"
 
@@ -67,6 +67,28 @@ test("without a key, or with a wrong one, the answer is 401 with a reason", asyn
     status: 401,
     json: { error: { data: { reason: "api-key-unknown" } } },
   })
+})
+
+test("a session's events stream as server-sent events, each with the id to resume from", async () => {
+  const ctx = actingAs(system, owner)
+  const session = await newSession(ctx)
+  const room = new TestRoom(ctx, session)
+  const entry = { key: "a", turnId: null, kind: "text", text: "hi", done: true } as const
+  await room.post({ entry })
+  const url = new URL("http://localhost/api/trpc/session.events")
+  url.searchParams.set("input", JSON.stringify({ sessionId: session.id }))
+  const stop = new AbortController()
+  const headers = { authorization: `Bearer ${secret}`, accept: "text/event-stream" }
+  const response = await serveTrpc(new Request(url, { headers, signal: stop.signal }), system)
+  expect(response.headers.get("content-type")).toContain("text/event-stream")
+  let streamed = ""
+  for await (const chunk of response.body ?? []) {
+    streamed += new TextDecoder().decode(chunk)
+    if (streamed.includes("\nid: ")) break
+  }
+  stop.abort()
+  expect(streamed).toContain("hi")
+  expect(streamed).toContain(`id: ${room.epoch}:1`)
 })
 
 test("a domain error keeps its code, reason and sentence, and carries nothing else", async () => {

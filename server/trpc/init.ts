@@ -3,8 +3,15 @@ import type { DomainContext } from "../domain/context.ts"
 import type { RequestContext } from "./context.ts"
 import { messageOf, reasonOf, toTRPCError } from "./errors.ts"
 
+/** How often an idle event stream says that it lives. */
+const PING_INTERVAL_MS = 10_000
+
 const t = initTRPC.context<RequestContext>().create({
   isDev: false,
+  sse: {
+    ping: { enabled: true, intervalMs: PING_INTERVAL_MS },
+    client: { reconnectAfterInactivityMs: 3 * PING_INTERVAL_MS },
+  },
   errorFormatter: ({ shape, error }) => {
     const { code, httpStatus, path } = shape.data
     return {

@@ -1,2 +1,3 @@
 export { ingestLog } from "./ingest-log.ts"
+export { sessionEvents, sessionEventsInput } from "./session-events.ts"
 export { timelinePage, timelinePageInput, timelinePageSchema } from "./timeline-page.ts"

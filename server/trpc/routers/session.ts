@@ -1,3 +1,4 @@
+import { getTRPCErrorFromUnknown, tracked } from "@trpc/server"
 import { connectionSchema } from "../../domain/grants/index.ts"
 import { pageSchema } from "../../domain/paging.ts"
 import {
@@ -16,6 +17,8 @@ import {
   terminateSession,
   wakeSession,
 } from "../../domain/sessions/index.ts"
+import { sessionEvents, sessionEventsInput } from "../../domain/timeline/index.ts"
+import { toTRPCError } from "../errors.ts"
 import { procedure, router } from "../init.ts"
 
 export const sessionRouter = router({
@@ -51,4 +54,15 @@ export const sessionRouter = router({
     .input(sessionRefInput)
     .output(connectionSchema)
     .mutation(({ ctx, input }) => connectSession(ctx, input)),
+  events: procedure.input(sessionEventsInput).subscription(async function* ({
+    ctx,
+    input,
+    signal,
+  }) {
+    try {
+      for await (const event of sessionEvents(ctx, input, signal)) yield tracked(event.id, event)
+    } catch (error) {
+      throw toTRPCError(getTRPCErrorFromUnknown(error))
+    }
+  }),
 })
