@@ -1,4 +1,4 @@
-import { createCallerFactory, router } from "./init.ts"
+import { router } from "./init.ts"
 import { changesRouter } from "./routers/changes.ts"
 import { modelRouter } from "./routers/model.ts"
 import { promptRouter } from "./routers/prompt.ts"
@@ -19,5 +19,3 @@ export const appRouter = router({
   viewer: viewerRouter,
 })
 export type AppRouter = typeof appRouter
-
-export const createCaller = createCallerFactory(appRouter)

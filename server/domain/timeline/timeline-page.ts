@@ -63,12 +63,13 @@ async function pageForward(
   // A cursor of another epoch counts the log of a room that is gone.
   const after = BigInt(cursor.epoch) === session.epoch ? cursor.seq : 0
   const rows = await db.$queryRaw<EntryRow[]>`
-    select key, seq, "firstSeq", "turnId", kind, body, at,
-           sum(pg_column_size(body)) over (order by seq)::float8 as "bytesSoFar"
-      from "Entry"
-     where "sessionId" = ${session.id} and seq > ${after} and seq <= ${session.ingestedSeq}
-     order by seq
-     limit ${limit + 1}`
+    select page.*, sum(pg_column_size(body)) over (order by seq)::float8 as "bytesSoFar"
+      from (select key, seq, "firstSeq", "turnId", kind, body, at
+              from "Entry"
+             where "sessionId" = ${session.id} and seq > ${after} and seq <= ${session.ingestedSeq}
+             order by seq
+             limit ${limit + 1}) page
+     order by seq`
   const shown = fitting(rows, limit)
   const hasMore = shown.length < rows.length
   const seq = hasMore ? (shown.at(-1)?.seq ?? after) : session.ingestedSeq
@@ -81,12 +82,14 @@ async function pageBack(
   { before, upTo, limit }: Pick<TimelinePageInput, "before" | "upTo" | "limit">,
 ): Promise<TimelinePage> {
   const rows = await db.$queryRaw<EntryRow[]>`
-    select key, seq, "firstSeq", "turnId", kind, body, at,
+    select page.*,
            sum(pg_column_size(body)) over (order by "firstSeq" desc)::float8 as "bytesSoFar"
-      from "Entry"
-     where "sessionId" = ${session.id} and "firstSeq" < ${before ?? session.ingestedSeq + 1}
-     order by "firstSeq" desc
-     limit ${limit + 1}`
+      from (select key, seq, "firstSeq", "turnId", kind, body, at
+              from "Entry"
+             where "sessionId" = ${session.id} and "firstSeq" < ${before ?? session.ingestedSeq + 1}
+             order by "firstSeq" desc
+             limit ${limit + 1}) page
+     order by "firstSeq" desc`
   const shown = fitting(rows, limit)
   return {
     items: shown.map(rowEntry).reverse(),
