@@ -18,7 +18,18 @@ export async function migrateDatabase(databaseUrl: string): Promise<void> {
     if (!done.ok)
       throw new Error(`The database could not be migrated (${done.reason}):\n${done.output}`)
   }
-  await runMigrations({ connectionString: databaseUrl })
+  await migrateJobs(databaseUrl)
+}
+
+/** The pool is ours so that its connections are gone when this is done: PostgreSQL may be stopped right after. */
+async function migrateJobs(databaseUrl: string): Promise<void> {
+  const pgPool = new pg.Pool({ connectionString: databaseUrl })
+  pgPool.on("error", (error) => console.error(`PostgreSQL: ${error.message}`))
+  try {
+    await runMigrations({ pgPool })
+  } finally {
+    await pgPool.end()
+  }
 }
 
 /** Prisma's CLI takes seconds to find out that there is nothing to do; this takes one query. */
