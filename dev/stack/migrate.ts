@@ -24,7 +24,9 @@ export async function migrateDatabase(databaseUrl: string): Promise<void> {
 /** The pool is ours so that its connections are gone when this is done: PostgreSQL may be stopped right after. */
 async function migrateJobs(databaseUrl: string): Promise<void> {
   const pgPool = new pg.Pool({ connectionString: databaseUrl })
-  pgPool.on("error", (error) => console.error(`PostgreSQL: ${error.message}`))
+  const say = (error: Error) => console.error(`PostgreSQL: ${error.message}`)
+  pgPool.on("error", say)
+  pgPool.on("connect", (client) => client.on("error", say))
   try {
     await runMigrations({ pgPool })
   } finally {
