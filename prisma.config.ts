@@ -8,6 +8,6 @@ process.env.PRISMA_SCHEMA_ENGINE_BINARY ??= fileURLToPath(
 
 export default defineConfig({
   schema: "prisma/schema.prisma",
-  migrations: { path: "prisma/migrations", seed: "node prisma/seed.ts" },
+  migrations: { path: "prisma/migrations", seed: "node dev/db/seed.ts" },
   datasource: { url: process.env.DATABASE_URL ?? "" },
 })
