@@ -2,6 +2,7 @@ import { expect, test } from "vitest"
 import { CLOSE } from "../protocol/close-code.ts"
 import { TRY_AGAIN_LATER } from "./effects.ts"
 import {
+  bootReady,
   fence,
   fencedRoom,
   RunnerHand,
@@ -53,6 +54,18 @@ test("[E1][R13] hello says how far the stream is stored, also after a crash", ()
   room.crash()
 
   expect(new RunnerHand(room).hello().heardOf("welcome")[0]?.acked).toBe(runner.next - 1)
+})
+
+test("[E1][I2][R13] what waits for a flush when the room dies is not acknowledged", () => {
+  const room = fencedRoom()
+  room.call({ call: "run", claim: claimOf("one") })
+  const runner = new RunnerHand(room).hello()
+  room.sleep(20)
+  runner.send(bootReady(1), { entry: toolOf("t", "one") })
+  room.crash()
+
+  expect(room.store.place("t")).toBeNull()
+  expect(new RunnerHand(room).hello().heardOf("welcome")[0]?.acked).toBe(1)
 })
 
 test("[E1][R14] another stream starts at 1", () => {

@@ -206,6 +206,30 @@ test("[E7][R46] who joins amid a text gets what is stored and the rest from memo
   expect(frame?.deltas).toEqual([["t", 5, " world"]])
 })
 
+test("[E7][R46] after a restart the rest is gone from memory, and what is stored is sent once", () => {
+  const { room, runner } = runningRoom(one)
+  runner.send({ entry: textOf("t", "one", "Hello") })
+  room.sleep(20)
+  runner.stream(["t", 5, " world"])
+  room.crash()
+
+  const [frame] = new ViewerHand(room).hello().frames()
+  expect(frame?.entries?.at(-1)).toMatchObject({ key: "t", text: "Hello" })
+  expect(frame?.deltas).toBeUndefined()
+})
+
+test("[E3][R41] what is flushed by the hello itself replaces its stored version in the replay", () => {
+  const { room, runner } = runningRoom(one)
+  runner.send({ entry: toolOf("a", "one", { output: "1" }) })
+  room.sleep(20)
+  runner.send({ entry: toolOf("b", "one") })
+  runner.send({ entry: toolOf("a", "one", { output: "2" }) })
+
+  const frames = new ViewerHand(room).hello().frames()
+  const outputs = frames.flatMap(({ entries }) => entries ?? []).filter(({ key }) => key === "a")
+  expect(outputs).toMatchObject([{ output: "2" }])
+})
+
 test("[A3][R47] what viewers say changes nothing that is stored", () => {
   const { room } = readyRoom()
   const viewer = new ViewerHand(room).hello()
