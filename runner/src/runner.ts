@@ -97,7 +97,7 @@ export class Runner {
     const loop = this.#served?.loop
     if (loop) await within(loop.close(), CLOSE_MS.loop)
     const agentEnds = this.#agent?.close()
-    await this.#outbox.delivered(CLOSE_MS.delivery)
+    if (this.#link.connected) await this.#outbox.delivered(CLOSE_MS.delivery)
     this.#link.close()
     await this.#outbox.close()
     await agentEnds

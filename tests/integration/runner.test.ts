@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises"
+import { mkdtemp, rm, symlink } from "node:fs/promises"
 import { type IncomingMessage, request, type ServerResponse } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -13,6 +13,7 @@ import { GitRepository } from "../../runner/src/testing/git-repository.ts"
 import { RoomStub } from "../../runner/src/testing/room-stub.ts"
 import { bundleRunner, RunnerSandbox } from "./runner-sandbox.ts"
 
+const oddName = '新 "q"\nשלום'
 const bootMs = 60_000
 const soon = { timeout: 20_000, interval: 20 }
 const afterBoot = { timeout: bootMs, interval: 50 }
@@ -147,6 +148,58 @@ describe("a boot", () => {
       { type: "boot.ready", generation: 1, baseCommit: commit, branch: "main" },
     ])
     expect(reports().at(-1)?.type).toBe("boot.ready")
+  })
+
+  test("of a repository with links, submodules, LFS pointers and odd names changes nothing in it", async () => {
+    const library = new GitRepository(join(sandbox.root, "library"))
+    library.commit()
+    origin.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", library.url, "lib")
+    origin.write(".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n")
+    origin.write("large.bin", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n")
+    origin.write(oddName, "one\r\ntwo\r\n")
+    await symlink("/etc/passwd", join(origin.directory, "link"))
+    const commit = origin.commit()
+
+    await booted()
+    for (const path of [oddName, "link", "large.bin"]) {
+      room.send({ type: "ask", id: path, ask: { name: "file", path } })
+    }
+    room.send({ type: "ask", id: "diff", ask: { name: "diff" } })
+    await vi.waitFor(() => expect(room.answers).toHaveLength(4), soon)
+
+    const answers = Object.fromEntries(room.answers.map(({ id, result }) => [id, result]))
+    expect(answers).toMatchObject({
+      [oddName]: { ok: true, value: { text: "one\r\ntwo\r\n" } },
+      link: { ok: false, error: { reason: "file-not-found" } },
+      "large.bin": { ok: true, value: { text: expect.stringContaining("git-lfs") } },
+      diff: { ok: true, value: { base: commit, files: [], truncated: false } },
+    })
+  })
+
+  test("of an empty repository begins with the empty tree; the next generation finds the work that was done", async () => {
+    await booted()
+    expect(reportsOf("boot.ready")).toMatchObject([
+      { baseCommit: "4b825dc642cb6eb9a060e54bf8d69288fbee4904", branch: "main" },
+    ])
+    const input = { filePath: "$CWD/first", content: "one\n" }
+    room.send({ type: "run", claim: claim("p1", [{ tool: "write", input }, { say: "Written." }]) })
+    await ended(1)
+    sandbox.signalSupervisor("SIGTERM")
+    await sandbox.ended()
+
+    sandbox.start(spec({ generation: 2 }))
+    await vi.waitFor(() => expect(reportsOf("boot.ready")).toHaveLength(2), afterBoot)
+    room.send({ type: "ask", id: "diff", ask: { name: "diff" } })
+    await vi.waitFor(() => expect(room.answers).toHaveLength(1), soon)
+
+    const [before, after] = reportsOf("boot.ready")
+    expect(after).toEqual({ ...before, generation: 2 })
+    expect(new Set(room.hellos.map(({ streamId }) => streamId)).size).toBe(2)
+    expect(room.hellos.at(-1)).toMatchObject({ generation: 2, attempt: null })
+    expect(room.answers[0]?.result).toMatchObject({
+      ok: true,
+      value: { files: [{ path: "first", status: "added", additions: 1 }] },
+    })
   })
 
   test.each([
