@@ -1,6 +1,6 @@
 import { expect, test } from "vitest"
 import type { Entry } from "../protocol/entry.ts"
-import { ended, fence, runningRoom, ViewerHand } from "./testing/hands.ts"
+import { ended, fence, RunnerHand, runningRoom, ViewerHand } from "./testing/hands.ts"
 import { claimOf, textOf, toolOf } from "./testing/samples.ts"
 import type { World } from "./testing/world.ts"
 
@@ -69,6 +69,19 @@ test("[E7][I6][R6] a checkpoint that is sent again takes nothing back", () => {
 
   expect(stored(room, "t")).toMatchObject({ text: "Hello world" })
   expect(viewer.frames()).toMatchObject([{ grown: [["t", expect.any(Number), 11]] }])
+})
+
+test("[E8][I6][R6] an outbox that is sent again, then a resync of all parts, leave every text at its longest", () => {
+  const { room, runner } = scene()
+  const outbox = [textOf("t", "one", "He"), textOf("t", "one", "Hello")].map((entry) => ({ entry }))
+  runner.send(...outbox)
+  runner.stream(["t", 5, " world"])
+  room.sleep(20)
+
+  const again = new RunnerHand(room).hello(1, "stream-two").send(...outbox)
+  again.send({ entry: textOf("t", "one", "Hello world, and") })
+  room.sleep(20)
+  expect(stored(room, "t")).toMatchObject({ text: "Hello world, and", done: false })
 })
 
 test("[E7][I6][R6] a finished text is the agent's own, and an older checkpoint does not open it again", () => {

@@ -1,6 +1,6 @@
 import type { RoomAnswer, RoomCall, RoomPost } from "../../protocol/call.ts"
 import type { SessionId } from "../../protocol/ids.ts"
-import { type FromRunner, fromRunnerSchema, type ToRunner } from "../../protocol/runner.ts"
+import { type FromRunner, fromRunnerSchema } from "../../protocol/runner.ts"
 import type { SandboxClaims, TicketClaims } from "../../protocol/token.ts"
 import {
   type FromViewer,
@@ -254,9 +254,4 @@ export class World {
 /** What a client sends on its socket. */
 export function say(socket: Socket, message: FromRunner | FromViewer): void {
   socket.toRoom.push(JSON.stringify(message))
-}
-
-/** All that a client has not read yet. */
-export function heard(socket: Socket): (ToRunner | ToViewer)[] {
-  return socket.toClient.splice(0).map((text) => JSON.parse(text))
 }
