@@ -1,4 +1,7 @@
 import { spawn } from "node:child_process"
+import { randomUUID } from "node:crypto"
+import { markVariable } from "../agent/environment.ts"
+import { killMarked } from "../agent/process-tree.ts"
 
 export type GitOptions = {
   /** Ends git, and with it the programs that it started. */
@@ -23,9 +26,6 @@ export type Git = (args: string[], options?: GitOptions) => Promise<GitResult>
 
 const MAX_STDERR_CHARS = 16 * 1024
 
-/** Git removes its unfinished files on SIGTERM; when it takes longer it hangs. */
-const KILL_MS = 1_000
-
 /** Never asks, never pages, speaks English, and reaches repositories by these three ways only. */
 const ENVIRONMENT = {
   LC_ALL: "C",
@@ -44,15 +44,16 @@ export function gitIn(directory: string, inherited: NodeJS.ProcessEnv): Git {
     new Promise((resolve, reject) => {
       const { signal, environment, input, maxOutputBytes = 64 * 1024 * 1024, onStderr } = options
       signal?.throwIfAborted()
+      const mark = randomUUID()
       const child = spawn("git", args, {
         cwd: directory,
-        env: { ...inherited, ...ENVIRONMENT, ...environment },
+        env: { ...inherited, ...ENVIRONMENT, ...environment, [markVariable]: mark },
         stdio: ["pipe", "pipe", "pipe"],
       })
-      let kill: NodeJS.Timeout | null = null
       const end = () => {
-        child.kill("SIGTERM")
-        kill ??= setTimeout(() => child.kill("SIGKILL"), KILL_MS)
+        child.kill("SIGKILL")
+        // A helper that waits for a dead network would outlive git and keep its output open.
+        killMarked(mark).catch(reject)
       }
       signal?.addEventListener("abort", end)
 
@@ -77,7 +78,6 @@ export function gitIn(directory: string, inherited: NodeJS.ProcessEnv): Git {
       child.on("error", reject)
       child.on("close", (code) => {
         signal?.removeEventListener("abort", end)
-        if (kill) clearTimeout(kill)
         if (signal?.aborted) reject(signal.reason)
         else resolve({ code, stdout: Buffer.concat(chunks), stderr, cut })
       })
