@@ -1,30 +1,19 @@
 import { type Connection, type ConnectionContext, Server } from "partyserver"
 import { roomCallSchema } from "#protocol/call"
 import { CLOSE } from "#protocol/close-code"
-import { MAX_MESSAGE_CHARS } from "#protocol/limits"
-import { fromRunnerSchema } from "#protocol/runner"
 import { sessionAudience } from "#protocol/token"
-import { fromViewerSchema } from "#protocol/viewer"
 import { z } from "#protocol/zod"
-import { decode } from "./adapter/decode.ts"
+import { decodeFromRunner, decodeFromViewer, type Frame } from "./adapter/decode.ts"
 import { admissionOf, brokerCallSchema } from "./adapter/internal.ts"
 import { MessageBudget } from "./adapter/message-budget.ts"
 import { postClaimNext, postIngest } from "./adapter/post-to-server.ts"
 import { RoomHost } from "./adapter/room-host.ts"
 import { RoomStorage } from "./adapter/room-storage.ts"
 import { Sockets } from "./adapter/sockets.ts"
-import { BadToken, verifyTicket } from "./adapter/tokens.ts"
+import { verifyTicket } from "./adapter/tokens.ts"
 import { bindings, type RoomsEnv } from "./env.ts"
 import type { Attachment } from "./room/connection.ts"
 import type { RoomInput } from "./room/input.ts"
-
-/** A batch splits at the limit, but one item may be larger. */
-const MAX_RUNNER_CHARS = 4 * MAX_MESSAGE_CHARS
-
-/** Room for a ticket. */
-const MAX_VIEWER_CHARS = 8 * 1024
-
-type Frame = string | ArrayBuffer | ArrayBufferView
 
 /** The live relay of one session: sockets, storage and clock for the pure room. */
 export class Session extends Server<RoomsEnv> {
@@ -51,23 +40,27 @@ export class Session extends Server<RoomsEnv> {
 
   override onConnect(connection: Connection<Attachment>, { request }: ConnectionContext): void {
     const admission = admissionOf(request)
-    this.#sockets.add(connection)
+    const { id } = connection
     if (admission.as === "viewer") {
       const { userId, grantId, ticketExp, name, role } = admission
       const claims = { sub: userId, jti: grantId, exp: ticketExp, name, role }
-      this.#room.feed({ type: "opened", role: "viewer", connection: connection.id, claims })
+      this.#sockets.add(connection, "viewer")
+      this.#room.feed({ type: "opened", role: "viewer", connection: id, claims })
     } else if (admission.as === "runner") {
       const claims = { sub: this.name, gen: admission.generation }
-      this.#room.feed({ type: "opened", role: "runner", connection: connection.id, claims })
+      this.#sockets.add(connection, "runner")
+      this.#room.feed({ type: "opened", role: "runner", connection: id, claims })
     }
   }
 
-  override async onMessage(connection: Connection<Attachment>, frame: Frame): Promise<void> {
-    const input =
-      connection.state?.role === "runner"
-        ? this.#fromRunner(connection.id, frame)
-        : await this.#fromViewer(connection.id, frame)
-    if (input) this.#room.feed(input)
+  /** The library looks a socket's attachment up for each message; one that is known here goes straight on. */
+  override async webSocketMessage(socket: WebSocket, frame: Frame): Promise<void> {
+    if (this.#sockets.whose(socket)) this.#take(socket, frame)
+    else await super.webSocketMessage(socket, frame)
+  }
+
+  override onMessage(connection: Connection<Attachment>, frame: Frame): void {
+    this.#take(connection, frame)
   }
 
   override onClose({ id }: Connection): void {
@@ -123,36 +116,43 @@ export class Session extends Server<RoomsEnv> {
     return this.#host
   }
 
-  #fromRunner(connection: string, frame: Frame): RoomInput {
-    this.#spokeAt.set(connection, Date.now())
-    const message = decode(fromRunnerSchema, frame, MAX_RUNNER_CHARS)
-    if (!message.ok) return { type: "garbled", connection, message: message.problem }
-    const chars = typeof frame === "string" ? frame.length : 0
-    return { type: "runner-said", connection, message: message.value, chars }
+  #take(socket: WebSocket, frame: Frame): void {
+    const from = this.#sockets.whose(socket)
+    if (from?.role === "runner") this.#takeFromRunner(from.id, frame)
+    else if (from) this.#takeFromViewer(from.id, frame)
   }
 
-  async #fromViewer(connection: string, frame: Frame): Promise<RoomInput | null> {
+  #takeFromRunner(connection: string, frame: Frame): void {
+    this.#spokeAt.set(connection, Date.now())
+    const message = decodeFromRunner(frame)
+    if (!message.ok) {
+      this.#room.feed({ type: "garbled", connection, message: message.problem })
+      return
+    }
+    const chars = typeof frame === "string" ? frame.length : 0
+    this.#room.feed({ type: "runner-said", connection, message: message.value, chars })
+  }
+
+  #takeFromViewer(connection: string, frame: Frame): void {
     if (!this.#budget.take(connection, Date.now())) {
       this.#sockets.close(connection, CLOSE.tooMany, "Too many messages; reconnect later.")
-      return { type: "closed", connection }
+      this.#room.feed({ type: "closed", connection })
+      return
     }
-    const message = decode(fromViewerSchema, frame, MAX_VIEWER_CHARS)
-    if (!message.ok) return { type: "garbled", connection, message: message.problem }
-    if (message.value.type !== "renew") {
-      return { type: "viewer-said", connection, message: message.value }
+    const message = decodeFromViewer(frame)
+    if (!message.ok) {
+      this.#room.feed({ type: "garbled", connection, message: message.problem })
+    } else if (message.value.type !== "renew") {
+      this.#room.feed({ type: "viewer-said", connection, message: message.value })
+    } else {
+      void this.#renew(connection, message.value.ticket)
     }
-    return this.#renewed(connection, message.value.ticket)
   }
 
-  async #renewed(connection: string, ticket: string): Promise<RoomInput> {
+  async #renew(connection: string, ticket: string): Promise<void> {
     const key = bindings(this.env).SERVER_VERIFY_KEY
-    try {
-      const claims = await verifyTicket(ticket, key, sessionAudience(this.name))
-      return { type: "renewed", connection, claims }
-    } catch (error) {
-      if (error instanceof BadToken) return { type: "renewed", connection, claims: null }
-      throw error
-    }
+    const claims = await verifyTicket(ticket, key, sessionAudience(this.name)).catch(() => null)
+    this.#room.feed({ type: "renewed", connection, claims })
   }
 
   async #post(post: "ingest" | "claim-next", body: string): Promise<RoomInput> {

@@ -1,19 +1,38 @@
+import { MAX_MESSAGE_CHARS } from "#protocol/limits"
+import { type FromRunner, fromRunnerSchema } from "#protocol/runner"
+import { fromViewerSchema } from "#protocol/viewer"
 import type { z } from "#protocol/zod"
+import { isPlainMessage } from "./plain-message.ts"
 
 type Decoded<Value> = { ok: true; value: Value } | { ok: false; problem: string }
 
+export type Frame = string | ArrayBuffer | ArrayBufferView
+
+const MAX_VIEWER_CHARS = 8 * 1024
+
+/** A batch splits at the message limit, but one item may be larger. */
+const MAX_RUNNER_CHARS = 4 * MAX_MESSAGE_CHARS
+
+export const decodeFromViewer = (frame: Frame) => decode(fromViewerSchema, frame, MAX_VIEWER_CHARS)
+
+export const decodeFromRunner = (frame: Frame) =>
+  decode<FromRunner>(fromRunnerSchema, frame, MAX_RUNNER_CHARS, isPlainMessage)
+
 /** A text frame as a message. The problem is one line: it travels as a close reason. */
-export function decode<Schema extends z.ZodType>(
-  schema: Schema,
-  frame: string | ArrayBuffer | ArrayBufferView,
+function decode<Message>(
+  schema: z.ZodType<Message>,
+  frame: Frame,
   maxChars: number,
-): Decoded<z.output<Schema>> {
+  isPlain?: (value: unknown) => value is Message,
+): Decoded<Message> {
   if (typeof frame !== "string") return { ok: false, problem: "Messages are text." }
   if (frame.length > maxChars) {
     return { ok: false, problem: `A message may have ${maxChars} characters.` }
   }
   try {
-    const parsed = schema.safeParse(JSON.parse(frame))
+    const value: unknown = JSON.parse(frame)
+    if (isPlain?.(value)) return { ok: true, value }
+    const parsed = schema.safeParse(value)
     return parsed.success
       ? { ok: true, value: parsed.data }
       : { ok: false, problem: firstProblem(parsed.error) }

@@ -14,10 +14,15 @@ const SCHEMA = [
 /** Longer than the clock tolerance with which an expired ticket might still be accepted. */
 const TICKET_MARGIN_SECONDS = 120
 
+/** Beyond so many entries a room asks its tables for each key. */
+const MAX_KNOWN_KEYS = 100_000
+
 /** A session room's SQLite tables. All of it is synchronous, so nothing can come between a read and its use. */
 export class RoomStorage implements RoomReader {
   readonly #storage: DurableObjectStorage
   readonly #sql: SqlStorage
+  /** Every stored key once it was needed: most entries are new, and memory says so faster. Null when they are too many. */
+  #keys: Set<string> | null | undefined
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage
@@ -31,6 +36,8 @@ export class RoomStorage implements RoomReader {
   }
 
   place(key: string): { seq: number; firstSeq: number } | null {
+    if (this.#keys === undefined) this.#keys = this.#readKeys()
+    if (this.#keys && !this.#keys.has(key)) return null
     return this.#first<{ seq: number; firstSeq: number }>(
       "SELECT seq, firstSeq FROM entry WHERE key = ?",
       key,
@@ -76,6 +83,7 @@ export class RoomStorage implements RoomReader {
           firstSeq,
           body,
         )
+        this.#remember(key)
       }
       for (const { seq, body } of store.reports) {
         this.#sql.exec("INSERT INTO report (seq, body) VALUES (?, ?)", seq, body)
@@ -97,6 +105,17 @@ export class RoomStorage implements RoomReader {
       this.#writeTickets(store.tickets)
       this.#drop(store)
     })
+  }
+
+  #readKeys(): Set<string> | null {
+    const query = "SELECT key FROM entry LIMIT ?"
+    const keys = this.#sql.exec<{ key: string }>(query, MAX_KNOWN_KEYS).toArray()
+    return keys.length < MAX_KNOWN_KEYS ? new Set(keys.map(({ key }) => key)) : null
+  }
+
+  #remember(key: string): void {
+    this.#keys?.add(key)
+    if (this.#keys?.size === MAX_KNOWN_KEYS) this.#keys = null
   }
 
   #writeTickets(tickets: Store["tickets"]): void {
