@@ -147,11 +147,18 @@ async function* parsed(data: AsyncGenerator<string>, silence: AbortController) {
     for await (const text of data) {
       clearTimeout(timer)
       timer = alarm()
-      yield JSON.parse(text) as unknown
+      if (!isCopy(text)) yield JSON.parse(text) as unknown
     }
   } finally {
     clearTimeout(timer)
   }
+}
+
+/** Every stored event comes once more for the agent's own syncing, whole; reading its head saves parsing it. */
+function isCopy(text: string): boolean {
+  const payload = '"payload":{'
+  const start = text.slice(0, 2_000).indexOf(payload)
+  return start >= 0 && text.startsWith('"type":"sync"', start + payload.length)
 }
 
 const within = (ms: number) => ({ signal: AbortSignal.timeout(ms) })

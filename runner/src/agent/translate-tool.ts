@@ -1,12 +1,16 @@
+import * as z from "zod"
 import type { DraftEntry, DraftEntryOf } from "#protocol/entry"
 import { storableText } from "#protocol/text"
 import { boundJson, boundOutput, boundTitle } from "./bounded.ts"
-import { type TurnState, withEntry } from "./turn-state.ts"
+import { type TurnState, withEntry, withMember } from "./turn-state.ts"
 import type { PartOf } from "./wire.ts"
 
 /** The shortest time between two versions of a tool that only differ in their output so far. */
 export const TOOL_UPDATE_MS = 250
 
+const maxTodos = 200
+
+type TodoItems = DraftEntryOf<"todo">["items"]
 type ToolEntry = DraftEntryOf<"tool">
 export type ToolStep = { state: TurnState; entries: DraftEntry[] }
 
@@ -125,24 +129,22 @@ function isSame(a: ToolEntry, b: ToolEntry): boolean {
   )
 }
 
-type TodoItems = DraftEntryOf<"todo">["items"]
+const todosSchema = z.array(z.looseObject({ content: z.string(), status: z.string() }))
 
-/** The turn's one list of things to do, whichever way the agent tells of it. */
-export function translateTodo(
-  state: TurnState,
-  todos: { content?: unknown; status?: unknown }[],
-): ToolStep {
-  const items: TodoItems = todos.slice(0, 200).map(({ content, status }) => ({
-    text: boundTitle(String(content ?? "")),
-    state: storableText(String(status ?? "")),
+/** The turn's one list of things to do, as the newest call wrote it. */
+export function translateTodo(state: TurnState, key: string, part: PartOf<"tool">): ToolStep {
+  const todos = todosSchema.safeParse(part.state.input.todos).data
+  if (!todos || state.todoCalls.has(key)) return { state, entries: [] }
+  const items: TodoItems = todos.slice(0, maxTodos).map(({ content, status }) => ({
+    text: boundTitle(content),
+    state: storableText(status),
   }))
   const todo = JSON.stringify(items)
-  if (todo === state.todo) return { state, entries: [] }
-  const entry: DraftEntry = {
-    key: `todo:${state.turnId}`,
-    turnId: state.turnId,
-    kind: "todo",
-    items,
+  const isFinished = part.state.status === "completed"
+  const todoCalls = isFinished ? withMember(state.todoCalls, key) : state.todoCalls
+  const { turnId } = state
+  return {
+    state: { ...state, todo, todoCalls },
+    entries: todo === state.todo ? [] : [{ key: `todo:${turnId}`, turnId, kind: "todo", items }],
   }
-  return { state: { ...state, todo }, entries: [entry] }
 }

@@ -1,4 +1,3 @@
-import * as z from "zod"
 import type { DraftEntry } from "#protocol/entry"
 import type { Delta } from "#protocol/runner"
 import { boundJson } from "./bounded.ts"
@@ -58,8 +57,6 @@ export function translate(state: TurnState, event: AgentEvent, nowMs: number): S
       return translatePart(state, event.properties.part, nowMs)
     case "message.part.delta":
       return translateDelta(state, event.properties)
-    case "todo.updated":
-      return isRoot ? { ...nothing, ...translateTodo(state, event.properties.todos) } : nothing
     case "permission.asked": {
       const { id, permission, patterns } = event.properties
       const about = `${permission} ${patterns.join(" ")}`
@@ -162,19 +159,17 @@ function isOfTurn(state: TurnState, part: { sessionID: string; messageID: string
   return part.sessionID !== state.rootSessionId || part.messageID > state.messageId
 }
 
-const todoInputSchema = z.object({ todos: z.array(z.looseObject({})) })
-
 function translateToolPart(
   state: TurnState,
   key: string,
   part: PartOf<"tool">,
   nowMs: number,
 ): ToolStep {
-  const { status, input, metadata } = part.state
+  const { status, metadata } = part.state
   if (part.tool === "todowrite" && status !== "error") {
-    const todos = todoInputSchema.safeParse(input).data?.todos
-    const isList = todos !== undefined && part.sessionID === state.rootSessionId
-    return isList ? translateTodo(state, todos) : { state, entries: [] }
+    // A sub-agent's list is its own affair.
+    const isOurs = part.sessionID === state.rootSessionId
+    return isOurs ? translateTodo(state, key, part) : { state, entries: [] }
   }
   const child = part.tool === "task" ? metadata.sessionId : undefined
   const sessions = typeof child === "string" ? withMember(state.sessions, child) : state.sessions

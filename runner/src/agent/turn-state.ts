@@ -38,6 +38,8 @@ export type TurnState = {
   tools: ReadonlyMap<string, ToolCall>
   /** Last todo list sent, as JSON. */
   todo: string
+  /** Keys of the finished calls that wrote it. */
+  todoCalls: ReadonlySet<string>
 }
 
 export function startTurnState(
@@ -55,6 +57,7 @@ export function startTurnState(
     closed: new Map(),
     tools: new Map(),
     todo: "",
+    todoCalls: new Set(),
   }
 }
 

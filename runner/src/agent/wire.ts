@@ -122,13 +122,6 @@ const eventSchema = z.discriminatedUnion("type", [
     }),
   ),
   event(
-    "todo.updated",
-    z.object({
-      ...session,
-      todos: z.array(z.looseObject({ content: z.string(), status: z.string() })),
-    }),
-  ),
-  event(
     "permission.asked",
     z.looseObject({
       ...session,

@@ -8,7 +8,7 @@ import { closeTools, dueTools, toolsAtWork } from "../agent/translate-tool.ts"
 import { startTurnState, type TurnState } from "../agent/turn-state.ts"
 import type { AgentError, AgentEvent, AgentMessage } from "../agent/wire.ts"
 import type { Log } from "../log.ts"
-import { brokeOff, deadlineFailure, retryFailure } from "./failures.ts"
+import { brokeOff, deadlineFailure, errorFailure, retryFailure } from "./failures.ts"
 import type { Emit } from "./ports.ts"
 import { moved, startWatch, verdict, type Watch } from "./watchdog.ts"
 
@@ -178,11 +178,10 @@ export class Turn {
         break
       case "idle":
         // An idle session before the prompt has begun is the one that has not heard of it yet.
-        if (this.#watch?.started || this.error) this.end({ type: "idle" })
+        if (this.#watch?.started) this.end({ type: "idle" })
         break
       case "error":
-        // Later errors of the same turn only tell of the first.
-        this.error ??= signal.error
+        this.#heedError(signal.error)
         break
       case "retry":
         this.#heedRetry(signal)
@@ -193,6 +192,13 @@ export class Turn {
       case "asked":
         void this.#reject(signal)
     }
+  }
+
+  #heedError(error: AgentError): void {
+    // Later errors of the same turn only tell of the first.
+    this.error ??= error
+    // A prompt that the agent could not even begin with never falls idle.
+    if (!this.#watch?.started) this.#giveUp(errorFailure(error, this.#options.model))
   }
 
   #giveUp(failure: Failure): void {
