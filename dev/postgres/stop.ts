@@ -13,8 +13,7 @@ const POLL_MS = 10
 /** Ends the server `pid` of a cluster and returns when it is gone. */
 export async function stopServer(files: ClusterFiles, pid: number): Promise<void> {
   for (const { signal, graceMs } of STEPS) {
-    if (!isServerOf(files, pid)) return
-    process.kill(pid, signal)
+    if (!isServerOf(files, pid) || !sendSignal(pid, signal)) return
     const giveUpAt = performance.now() + graceMs
     while (performance.now() < giveUpAt) {
       if (!isServerOf(files, pid)) return
@@ -22,4 +21,14 @@ export async function stopServer(files: ClusterFiles, pid: number): Promise<void
     }
   }
   throw new Error(`PostgreSQL (process ${pid}) survived SIGKILL; look at ${files.log}.`)
+}
+
+/** False when the process is gone already. */
+function sendSignal(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, signal)
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ESRCH") return false
+    throw error
+  }
 }

