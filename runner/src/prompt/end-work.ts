@@ -27,7 +27,7 @@ async function abortAll({ calls }: Pick<Agent, "calls">, ids: string[], deadline
   for (const id of ids) await calls.abort(id)
   for (const id of ids) {
     while ((await calls.status(id)) !== "idle") {
-      if (performance.now() > giveUpAt) return
+      if (performance.now() > giveUpAt) throw new Error(`still busy after ${deadlineMs} ms`)
       await sleep(pollMs)
     }
   }

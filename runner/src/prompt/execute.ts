@@ -54,23 +54,36 @@ async function open({ agent, openSession, log }: ExecuteOptions) {
 }
 
 async function send(options: ExecuteOptions, sessionId: string): Promise<Ending> {
-  const { live, agent, started, log } = options
+  const { live, started } = options
   const turn = startTurn(options, sessionId)
-  const sending = give(options, sessionId)
-  const first = await Promise.race([sending, turn.over])
-  if (first === "taken") {
+  const giving = give(options, sessionId)
+  const first = await Promise.race([giving, turn.over])
+  const given = first === "taken" ? first : await lateAnswer(options, giving, first)
+  if (given === "taken") {
     turn.sent()
     started()
-  } else if (first.type === "stop" || first.type === "failed") {
-    // A prompt that is still on its way would begin after everything else was stopped.
-    await within(arrivalMs, sending).catch(async (error) => {
-      log("a stopped prompt is still on its way", { error: String(error) })
-      await agent.restart()
-    })
   }
   const outcome = first === "taken" ? await turn.over : first
   const isStopped = live.attempt.stopRequested && outcome.type === "down"
   return end(options, turn, sessionId, isStopped ? { type: "stop" } : outcome)
+}
+
+/**
+ * The answer to a prompt whose turn was over first. One that is still on its way could begin after everything else has
+ * been ended, so without an answer the agent is killed.
+ */
+async function lateAnswer(
+  { agent, log }: ExecuteOptions,
+  giving: Promise<"taken" | Outcome>,
+  { type }: Outcome,
+): Promise<"taken" | Outcome | null> {
+  try {
+    return await within(arrivalMs, giving)
+  } catch (error) {
+    log("a prompt of a turn that is over is still on its way", { error: String(error) })
+    if (type === "stop" || type === "failed") await agent.restart()
+    return null
+  }
 }
 
 /** Gives the prompt to the agent. When in doubt whether it arrived, the agent is asked; it is never sent twice. */
