@@ -19,7 +19,10 @@ const WEB_SOURCES = [
 ]
 
 /** Builds what a stack runs and what has changed since: the runner's bundle and, for production, the web app. */
-export async function buildAll(parts: { web: boolean }, say: (line: string) => void): Promise<void> {
+export async function buildAll(
+  parts: { web: boolean },
+  say: (line: string) => void,
+): Promise<void> {
   await withBuildLock(async () => {
     if (!existsSync(join(ROOT, "prisma/generated/client.ts"))) await npm("generate")
     await npm("runner:build")

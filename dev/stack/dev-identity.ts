@@ -1,12 +1,12 @@
-import { createHash } from "node:crypto"
 import pg from "pg"
+import { hashKey } from "../../server/domain/api-keys/key-text.ts"
 
 export type DevIdentity = { apiKey: string; userId: string; teamId: string }
 
 const USER_ID = "usr_0000000000dev"
 const TEAM_ID = "team_0000000000dev"
 const KEY_ID = "key_0000000000dev"
-const PREFIX_CHARS = 7
+const PREFIX_CHARS = 11
 
 /** The person, team and API key that a local stack is used with. Repeating it changes nothing. */
 export async function ensureDevIdentity(databaseUrl: string, apiKey: string): Promise<DevIdentity> {
@@ -28,13 +28,7 @@ export async function ensureDevIdentity(databaseUrl: string, apiKey: string): Pr
       `INSERT INTO "ApiKey" (id, "teamId", "userId", name, prefix, hash, scopes)
        VALUES ($1, $2, $3, 'Local stack', $4, $5, '{read,write,admin}')
        ON CONFLICT (id) DO UPDATE SET prefix = excluded.prefix, hash = excluded.hash`,
-      [
-        KEY_ID,
-        TEAM_ID,
-        USER_ID,
-        apiKey.slice(0, PREFIX_CHARS),
-        createHash("sha256").update(apiKey).digest("hex"),
-      ],
+      [KEY_ID, TEAM_ID, USER_ID, apiKey.slice(0, PREFIX_CHARS), hashKey(apiKey)],
     )
   } finally {
     await client.end()

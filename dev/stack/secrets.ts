@@ -3,6 +3,7 @@ import { readFileSync, renameSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as z from "zod"
 import { signingKey } from "../../server/auth/keys.ts"
+import { mintKeyText } from "../../server/domain/api-keys/key-text.ts"
 
 const secretsSchema = z.object({
   serverSigningKey: z.string(),
@@ -28,7 +29,7 @@ export function stackSecrets(home: string): StackSecrets {
     serverVerifyKey: server.publicKey,
     roomsSigningKey: rooms.seed,
     roomsVerifyKey: rooms.publicKey,
-    apiKey: `ao_${randomBytes(32).toString("base64url")}`,
+    apiKey: mintKeyText().secret,
   }
   writeFileSync(`${path}.new`, JSON.stringify(secrets), { mode: 0o600 })
   renameSync(`${path}.new`, path)

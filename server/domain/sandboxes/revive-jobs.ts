@@ -27,7 +27,12 @@ async function reviveSandboxes(
   isRunning: (sandbox: { sessionId: string; generation: number }) => boolean,
 ): Promise<void> {
   const unfinished = await db.sandbox.findMany({
-    where: { state: { not: "stopped" }, createdAt: { lt: before } },
+    // What another provider made (or the seed data pretend) is not ours to check.
+    where: {
+      state: { not: "stopped" },
+      provider: settings.sandboxProvider,
+      createdAt: { lt: before },
+    },
     select: { sessionId: true, generation: true, state: true, startedAt: true },
     orderBy: { createdAt: "asc" },
   })
