@@ -18,13 +18,16 @@ async function post<Schema extends z.ZodType<object>>(
   body: string,
   schema: Schema,
 ): Promise<PostResult<z.output<Schema>>> {
+  const late = new AbortController()
+  // A timer of its own, cleared at once: one that is pending keeps the room from sleeping.
+  const timer = setTimeout(() => late.abort(), POST_DEADLINE_MS)
   try {
     const token = await signPost(config.ROOMS_SIGNING_KEY, POST_PATH, body)
     const answer = await fetch(config.WEB_URL + POST_PATH, {
       method: "POST",
       headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
       body,
-      signal: AbortSignal.timeout(POST_DEADLINE_MS),
+      signal: late.signal,
     })
     const json: unknown = await answer.json()
     if (answer.status === 409) return { ok: false, stale: staleAnswerSchema.parse(json) }
@@ -32,6 +35,8 @@ async function post<Schema extends z.ZodType<object>>(
     log("post.refused", { status: answer.status })
   } catch (error) {
     log("post.failed", { error: error instanceof Error ? error.name : "unknown" })
+  } finally {
+    clearTimeout(timer)
   }
   return { ok: false, stale: null }
 }

@@ -34,7 +34,9 @@ export class RoomHost {
     const { storage, sockets } = platform
     this.#platform = platform
     this.#state = initialState(storage.meta(), storage, Date.now())
-    this.feed({ type: "restored", connections: sockets.attached() })
+    const connections = sockets.attached()
+    log("room.started", { sessionId: platform.sessionId, sockets: connections.length })
+    this.feed({ type: "restored", connections })
   }
 
   feed(input: RoomInput): void {

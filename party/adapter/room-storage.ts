@@ -1,6 +1,7 @@
 import type { Store } from "../room/effects.ts"
 import type { RoomMeta } from "../room/meta.ts"
 import type { RoomReader, StoredEntry } from "../room/reader.ts"
+import { LongBodies } from "./long-bodies.ts"
 
 const SCHEMA = [
   "CREATE TABLE IF NOT EXISTS entry (key TEXT PRIMARY KEY, seq INTEGER NOT NULL, firstSeq INTEGER NOT NULL, body TEXT)",
@@ -21,6 +22,7 @@ const MAX_KNOWN_KEYS = 100_000
 export class RoomStorage implements RoomReader {
   readonly #storage: DurableObjectStorage
   readonly #sql: SqlStorage
+  readonly #long: LongBodies
   /** Every stored key once it was needed: most entries are new, and memory says so faster. Null when they are too many. */
   #keys: Set<string> | null | undefined
 
@@ -28,6 +30,7 @@ export class RoomStorage implements RoomReader {
     this.#storage = storage
     this.#sql = storage.sql
     for (const statement of SCHEMA) this.#sql.exec(statement)
+    this.#long = new LongBodies(this.#sql)
   }
 
   meta(): Partial<RoomMeta> {
@@ -45,22 +48,23 @@ export class RoomStorage implements RoomReader {
   }
 
   body(key: string): string | null {
-    const row = this.#first<{ body: string | null }>("SELECT body FROM entry WHERE key = ?", key)
-    return row?.body ?? null
+    const query = "SELECT seq, body FROM entry WHERE key = ?"
+    const row = this.#first<{ seq: number; body: string | null }>(query, key)
+    return row?.body == null ? null : this.#long.withRest(row.seq, row.body)
   }
 
-  entriesAfter(seq: number): Iterable<StoredEntry> {
-    return this.#sql.exec<StoredEntry>(
-      "SELECT key, seq, body FROM entry WHERE seq > ? AND body IS NOT NULL ORDER BY seq",
-      seq,
-    )
+  *entriesAfter(seq: number): Iterable<StoredEntry> {
+    const query = "SELECT key, seq, body FROM entry WHERE seq > ? AND body IS NOT NULL ORDER BY seq"
+    for (const row of this.#sql.exec<StoredEntry>(query, seq)) {
+      yield { key: row.key, seq: row.seq, body: this.#long.withRest(row.seq, row.body) }
+    }
   }
 
-  reportsAfter(seq: number): Iterable<{ seq: number; body: string }> {
-    return this.#sql.exec<{ seq: number; body: string }>(
-      "SELECT seq, body FROM report WHERE seq > ? ORDER BY seq",
-      seq,
-    )
+  *reportsAfter(seq: number): Iterable<{ seq: number; body: string }> {
+    const query = "SELECT seq, body FROM report WHERE seq > ? ORDER BY seq"
+    for (const row of this.#sql.exec<{ seq: number; body: string }>(query, seq)) {
+      yield { seq: row.seq, body: this.#long.withRest(row.seq, row.body) }
+    }
   }
 
   lastAttempt(promptId: string): number {
@@ -81,12 +85,13 @@ export class RoomStorage implements RoomReader {
           key,
           seq,
           firstSeq,
-          body,
+          this.#long.keepRest(seq, body),
         )
         this.#remember(key)
       }
       for (const { seq, body } of store.reports) {
-        this.#sql.exec("INSERT INTO report (seq, body) VALUES (?, ?)", seq, body)
+        const first = this.#long.keepRest(seq, body)
+        this.#sql.exec("INSERT INTO report (seq, body) VALUES (?, ?)", seq, first)
       }
       for (const [name, value] of Object.entries(store.meta)) {
         this.#sql.exec(
@@ -139,6 +144,7 @@ export class RoomStorage implements RoomReader {
         dropBodies.after,
         dropBodies.upTo,
       )
+      this.#long.dropUpTo(dropBodies.upTo)
     }
     if (dropReportsUpTo !== null) {
       this.#sql.exec("DELETE FROM report WHERE seq <= ?", dropReportsUpTo)

@@ -24,6 +24,8 @@ export type TestKeys = ReturnType<typeof testKeys>
 
 export type RunningRooms = {
   url: string
+  /** Leader of the process group. */
+  pid: number
   /** Everything that the process wrote so far. */
   output: () => string
   /** Ends it and its workerd as a power cut would. */
@@ -35,11 +37,13 @@ export async function startRooms(options: {
   keys: TestKeys
   persistDir: string
   webUrl: string
+  /** A free one when none is given. */
+  port?: number
   env?: Record<string, string>
 }): Promise<RunningRooms> {
   const child = spawn(
     process.execPath,
-    [launcher, "--port", "0", "--persist", options.persistDir],
+    [launcher, "--port", String(options.port ?? 0), "--persist", options.persistDir],
     {
       detached: true,
       env: {
@@ -63,7 +67,12 @@ export async function startRooms(options: {
   }
   const kill = () => killGroup(child)
   try {
-    return { url: await readyUrl(child, () => output), output: () => output, kill }
+    return {
+      url: await readyUrl(child, () => output),
+      pid: child.pid ?? 0,
+      output: () => output,
+      kill,
+    }
   } catch (error) {
     await kill()
     throw error
