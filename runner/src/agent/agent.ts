@@ -3,9 +3,10 @@ import type { SandboxSpec } from "#protocol/sandbox-spec"
 import type { Log } from "../log.ts"
 import { agentConfig } from "./config.ts"
 import { findInstructions } from "./instructions.ts"
+import { killLeftOver } from "./left-over.ts"
 import { connectOpencode, type Opencode } from "./opencode.ts"
 import { skipPluginInstall } from "./plugin-install.ts"
-import { type AgentProcess, startProcess } from "./process.ts"
+import { type AgentProcess, markFile, startProcess } from "./process.ts"
 import { startWarmUpStub, type WarmUpStub, warmUp } from "./warm-up.ts"
 import { type AgentEvent, decodeEvent } from "./wire.ts"
 
@@ -13,6 +14,9 @@ const healthMs = 1_000
 const pollMs = 50
 const reconnectMs = 200
 const restartPausesMs = [0, 1_000, 5_000]
+/** A process that dies this young is likely to do so again. */
+const shortLifeMs = 10_000
+const shortLifePausesMs = [5_000, 5_000, 5_000]
 
 export type AgentListener = {
   event(event: AgentEvent): void
@@ -64,6 +68,7 @@ type Running = {
   events: AsyncGenerator<unknown>
   /** Aborted when this process is given up. */
   ended: AbortController
+  startedAtMs: number
 }
 
 /** Starts OpenCode and keeps it up. Rejects when the first start misses `deadlines.agentMs`. */
@@ -82,7 +87,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     void process.process.exited.then((sentence) => {
       if (process.ended.signal.aborted) return
       log("the agent is gone and is started again", { sentence })
-      void setUp(startAgain())
+      const isYoung = performance.now() - process.startedAtMs < shortLifeMs
+      void setUp(startAgain(isYoung ? shortLifePausesMs : restartPausesMs))
       for (const listener of listeners) listener.down(sentence)
     })
   }
@@ -97,10 +103,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     return up
   }
 
-  async function startAgain(): Promise<void> {
+  async function startAgain(pausesMs = restartPausesMs): Promise<void> {
     await giveUp(running, "at once")
     let failure: unknown
-    for (const pauseMs of restartPausesMs) {
+    for (const pauseMs of pausesMs) {
       await sleep(pauseMs)
       if (closed) throw new Error("The agent is closed.")
       try {
@@ -137,6 +143,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     warmUp: warm,
     async close() {
       closed = true
+      // A start that is under way fails at once, instead of being waited for.
+      if (starting) await killLeftOver(markFile(options.scratch), log)
       await up.catch(() => undefined)
       await giveUp(running, "politely")
     },
@@ -157,7 +165,7 @@ async function start(options: AgentOptions): Promise<Running> {
     try {
       const opencode = connectOpencode({ ...process, directory })
       const events = await firstEvents(opencode, ended.signal, deadlineMs - elapsed())
-      return { process, opencode, stub, events, ended }
+      return { process, opencode, stub, events, ended, startedAtMs: performance.now() }
     } catch (error) {
       await process.stop("at once")
       throw error

@@ -12,9 +12,16 @@ export async function skipPluginInstall(home: string): Promise<void> {
   const directory = configDirectory(home)
   const root = { name: "opencode-config", dependencies: { [pluginPackage]: "*" } }
   await mkdir(join(directory, "node_modules"), { recursive: true })
-  await writeFile(join(directory, "package.json"), JSON.stringify(root))
-  await writeFile(
-    join(directory, "package-lock.json"),
-    JSON.stringify({ ...root, lockfileVersion: 3, packages: { "": root } }),
+  await writeNew(join(directory, "package.json"), root)
+  const lock = { ...root, lockfileVersion: 3, packages: { "": root } }
+  await writeNew(join(directory, "package-lock.json"), lock)
+}
+
+/** A home that has its own configuration keeps it. */
+async function writeNew(path: string, content: object): Promise<void> {
+  await writeFile(path, JSON.stringify(content), { flag: "wx" }).catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EEXIST") throw error
+    },
   )
 }

@@ -35,13 +35,16 @@ export type AgentProcess = {
   stop(how: "politely" | "at once"): Promise<void>
 }
 
+/** Where the mark of the running process is noted. */
+export const markFile = (scratch: string) => join(scratch, "opencode.mark")
+
 /**
  * Starts OpenCode on loopback with a random password, after killing one that an earlier runner left behind. Rejects when
  * it is not listening within the deadline.
  */
 export async function startProcess(options: ProcessOptions): Promise<AgentProcess> {
   const { directory, scratch, log } = options
-  const note = join(scratch, "opencode.mark")
+  const note = markFile(scratch)
   await killLeftOver(note, log)
   const output = new BoundedLog(join(scratch, "opencode.log"))
   const password = randomUUID()

@@ -183,6 +183,16 @@ test("a refusal, retries and a broken stream become signals", () => {
   expect(play("broken-stream").signals).toContainEqual({ type: "broke-off" })
 })
 
+test("a sub-agent's retries count as the turn's, its idleness does not", () => {
+  const info = { id: "ses_2", parentID: "ses_1" }
+  const { state } = translate(fresh(), event("session.created", { info }), 0)
+  const status = (of: object) =>
+    translate(state, event("session.status", { sessionID: "ses_2", status: of }), 0).signals
+  const retry = { type: "retry", attempt: 3, message: "Overloaded", next: 5 }
+  expect(status(retry)).toEqual([retry])
+  expect(status({ type: "idle" })).toEqual([{ type: "activity" }])
+})
+
 test("a text that lost its connection is closed as far as it came", () => {
   const { state, reader } = play("connection-reset")
   const open = reader.list.filter((entry) => entry.kind === "text" && !entry.done)

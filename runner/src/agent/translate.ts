@@ -42,11 +42,12 @@ export function translate(state: TurnState, event: AgentEvent, nowMs: number): S
   if (sessionID === undefined || !state.sessions.has(sessionID)) return nothing
   const isRoot = sessionID === state.rootSessionId
   switch (event.type) {
-    case "session.status":
-      return {
-        ...nothing,
-        signals: isRoot ? [event.properties.status].map(statusSignal) : [active],
-      }
+    case "session.status": {
+      const { status } = event.properties
+      // A sub-agent that asks its model again and again holds up the turn just the same.
+      const matters = isRoot || status.type === "retry"
+      return { ...nothing, signals: [matters ? statusSignal(status) : active] }
+    }
     case "session.idle":
       return { ...nothing, signals: isRoot ? [{ type: "idle" }] : [active] }
     case "session.error":

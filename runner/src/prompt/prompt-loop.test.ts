@@ -171,7 +171,9 @@ test("[D12] stop aborts, deletes what has no answer, and only then reports", asy
 
 test("[D12] an agent that does not heed a stop is killed", async () => {
   agent.onPrompt = () => agent.fallBusy()
-  agent.onAbort = () => undefined
+  agent.onAbort = () => {
+    throw noAnswer()
+  }
   loop.run(claimOf("p1"))
   await sent()
   loop.stop(claimOf("p1"))
