@@ -15,7 +15,11 @@ export const pageSchema = <Item extends z.ZodType>(item: Item) =>
 
 type Place = { createdAt: Date; id: string }
 
-const cursorParts = z.tuple([z.coerce.number().int(), z.string().min(1)])
+/** Bounds within which PostgreSQL can hold both. */
+const cursorParts = z.tuple([
+  z.coerce.number().int().nonnegative(),
+  z.string().regex(/^[\x21-\x7e]+$/),
+])
 
 function readCursor(cursor: string): Place {
   const separator = cursor.indexOf("_")

@@ -129,6 +129,9 @@ test("unknown procedures and broken JSON have a reason too", async () => {
   const broken = await call("session.create", "mutation", { body: "{" })
   expect(broken.status).toBe(400)
   expect(broken.json.error.data.reason).toBe("bad-request")
+  expect(broken.json.error.message).toMatch(/^The request is not valid JSON: /)
+  const { json } = await call("session.create", "query", { input: {} })
+  expect(json.error.message).toMatch(/mutations with POST\.$/)
 })
 
 test("[F12] a body over 1 MB is answered 413 before it is read as a whole", async () => {
@@ -137,6 +140,41 @@ test("[F12] a body over 1 MB is answered 413 before it is read as a whole", asyn
     status: 413,
     json: { error: { data: { reason: "request-too-large" } } },
   })
+})
+
+test("a batch of more than 50 calls is refused as a whole", async () => {
+  const paths = (count: number) => Array(count).fill("viewer.me").join(",")
+  expect(await call(`${paths(50)}`, "query")).toMatchObject({ status: 404 })
+  expect(await call(`${paths(51)}`, "query")).toMatchObject({
+    status: 413,
+    json: { error: { data: { reason: "batch-too-large" } } },
+  })
+})
+
+test("text that PostgreSQL cannot hold, and numbers beyond it, are answered like any other", async () => {
+  const created = await call("session.create", "mutation", {
+    input: { repoUrl: "file:///srv/git/project", prompt: "Fix\u0000it" },
+  })
+  const sessionId: string = created.json.result.data.id
+  const ok: [string, object][] = [
+    ["session.list", { query: "x\u0000\ud800" }],
+    ["session.list", { cursor: "8640000000000000_ses" }],
+    ["timeline.page", { sessionId, before: Number.MAX_SAFE_INTEGER }],
+    ["timeline.page", { sessionId, since: "0:999999999999999" }],
+    ["timeline.page", { sessionId, since: "999999999999999:999999999999999" }],
+  ]
+  for (const [path, input] of ok) {
+    expect(await call(path, "query", { input }), JSON.stringify(input)).toMatchObject({
+      status: 200,
+    })
+  }
+  for (const cursor of ["-1_ses", "1_\u0000", "1_\ud800"]) {
+    const { json } = await call("session.list", "query", { input: { cursor } })
+    expect(json.error.data.reason).toBe("cursor-invalid")
+  }
+  const input = { repoUrl: "file:///srv/git/project", prompt: "Hi", idempotencyKey: "a\u0000" }
+  const { json } = await call("session.create", "mutation", { input })
+  expect(json.error.message).toMatch(/idempotencyKey: must be .* printable/)
 })
 
 test("[D15] without PostgreSQL the answer is 503 with Retry-After and a sentence, and no address", async () => {

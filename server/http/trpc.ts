@@ -9,14 +9,17 @@ import { limitedBody } from "./limited-body.ts"
 
 const ENDPOINT = "/api/trpc"
 const MAX_BODY_BYTES = 1024 * 1024
+/** Calls that one request may carry; `server/client.ts` sends no more at once. */
+const MAX_BATCH = 50
 
 /** Number of "payload too large" in tRPC's JSON-RPC errors. */
 const PAYLOAD_TOO_LARGE = -32013
 
 /** Serves the API. Every error of it, this file's included, has the shape that tRPC clients read. */
 export async function serveTrpc(request: Request, ctx: SystemContext): Promise<Response> {
+  if (callsOf(request) > MAX_BATCH) return TOO_MANY_CALLS()
   const bounded = request.method === "POST" ? await withLimitedBody(request) : request
-  if (!bounded) return tooLarge()
+  if (!bounded) return TOO_LARGE()
   return fetchRequestHandler({
     endpoint: ENDPOINT,
     req: bounded,
@@ -40,6 +43,9 @@ async function withLimitedBody(request: Request): Promise<Request | null> {
   return new Request(url, { method, headers, signal, body })
 }
 
+/** A batch names its procedures in the path, between commas. */
+const callsOf = ({ url }: Request) => new URL(url).pathname.split(",").length
+
 function responseHeaders(errors: readonly TRPCError[]): Headers {
   const headers = new Headers({ "cache-control": "no-store" })
   const waits = errors.flatMap((error) => retryAfterSeconds(error) ?? [])
@@ -47,11 +53,17 @@ function responseHeaders(errors: readonly TRPCError[]): Headers {
   return headers
 }
 
-function tooLarge(): Response {
-  const error = {
-    message: `A request holds up to ${MAX_BODY_BYTES} bytes. Put long text into a file of the repository.`,
-    code: PAYLOAD_TOO_LARGE,
-    data: { code: "PAYLOAD_TOO_LARGE", httpStatus: 413, reason: "request-too-large" },
-  }
+const TOO_LARGE = () =>
+  refusal(
+    "request-too-large",
+    `A request holds up to ${MAX_BODY_BYTES} bytes. Put long text into a file of the repository.`,
+  )
+
+const TOO_MANY_CALLS = () =>
+  refusal("batch-too-large", `A batch holds up to ${MAX_BATCH} calls. Send the rest separately.`)
+
+function refusal(reason: string, message: string): Response {
+  const data = { code: "PAYLOAD_TOO_LARGE", httpStatus: 413, reason }
+  const error = { message, code: PAYLOAD_TOO_LARGE, data }
   return Response.json({ error }, { status: 413, headers: { "cache-control": "no-store" } })
 }

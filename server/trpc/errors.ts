@@ -24,6 +24,12 @@ export function reasonOf(error: TRPCError): string {
 
 /** The sentence of an error; for refused input, which field is wrong and why. */
 export function messageOf(error: TRPCError): string {
+  if (error.code === "BAD_REQUEST" && error.cause instanceof SyntaxError) {
+    return `The request is not valid JSON: ${error.message}.`
+  }
+  if (error.code === "METHOD_NOT_SUPPORTED") {
+    return `${error.message}. Queries are called with GET, mutations with POST.`
+  }
   if (!isRefusedInput(error)) return error.message
   const [issue] = error.cause.issues
   const field = issue?.path.join(".")

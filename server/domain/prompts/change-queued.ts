@@ -5,7 +5,7 @@ import type { DomainContext } from "../context.ts"
 import { Conflict } from "../errors.ts"
 import { changeSession } from "../status/index.ts"
 import type { PromptShape } from "./prompt-shape.ts"
-import { readPrompt } from "./read-prompt.ts"
+import { type PromptRef, readPrompt } from "./read-prompt.ts"
 
 type QueuedFields = Partial<Pick<Prompt, "text" | "position" | "state" | "endedAt">>
 
@@ -15,11 +15,11 @@ type QueuedFields = Partial<Pick<Prompt, "text" | "position" | "state" | "endedA
  */
 export async function changeQueued(
   ctx: DomainContext,
-  promptId: string,
+  ref: PromptRef,
   fields: (tx: Transaction, prompt: Prompt) => Promise<QueuedFields | null>,
 ): Promise<PromptShape> {
   requireWrite(ctx)
-  const { sessionId } = await findPrompt(ctx, promptId)
+  const { id: promptId, sessionId } = await findPrompt(ctx, ref)
   await changeSession(ctx, sessionId, async (tx) => {
     const prompt = await tx.prompt.findUniqueOrThrow({ where: { id: promptId } })
     const data = await fields(tx, prompt)

@@ -5,8 +5,8 @@ import type { PromptShape } from "./prompt-shape.ts"
 import type { PromptRef } from "./read-prompt.ts"
 
 /** Moves a queued prompt to the head of its queue. */
-export function promotePrompt(ctx: DomainContext, { promptId }: PromptRef): Promise<PromptShape> {
-  return changeQueued(ctx, promptId, async (tx, { sessionId }) => ({
+export function promotePrompt(ctx: DomainContext, ref: PromptRef): Promise<PromptShape> {
+  return changeQueued(ctx, ref, async (tx, { sessionId }) => ({
     position: await headPosition(tx, sessionId),
   }))
 }

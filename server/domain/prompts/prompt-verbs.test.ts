@@ -52,6 +52,22 @@ test("a queued prompt is edited, and its first body still answers it", async () 
   })
 })
 
+test("a prompt is found by its id, and a session that is named has to be its own", async () => {
+  const { ctx, sessionId, running, second } = await busySession()
+  const { session } = await idleSession(ctx)
+  const other = { promptId: second, sessionId: session.id }
+  for (const verb of [withdrawPrompt, promotePrompt, retryPrompt, stopPrompt]) {
+    await expect(verb(ctx, other)).rejects.toMatchObject({ reason: "prompt-not-found" })
+  }
+  await expect(editPrompt(ctx, { ...other, text: "x" })).rejects.toMatchObject({
+    reason: "prompt-not-found",
+  })
+  expect(await editPrompt(ctx, { promptId: second, sessionId, text: "x" })).toMatchObject({
+    text: "x",
+  })
+  expect(await stopPrompt(ctx, { promptId: running, sessionId })).toMatchObject({ id: running })
+})
+
 test("a promoted prompt is the next one claimed", async () => {
   const { ctx, sessionId, room, running, third } = await busySession()
   await promotePrompt(ctx, { promptId: third })

@@ -17,12 +17,9 @@ const RETRYABLE: ReadonlySet<PromptState> = new Set(["failed", "stopped", "inter
  * Puts a prompt that failed, was stopped or interrupted back at the head of the queue, for a new attempt (D13). One
  * that waits or runs already stays as it is.
  */
-export async function retryPrompt(
-  ctx: DomainContext,
-  { promptId }: PromptRef,
-): Promise<PromptShape> {
+export async function retryPrompt(ctx: DomainContext, ref: PromptRef): Promise<PromptShape> {
   requireWrite(ctx)
-  const { sessionId } = await findPrompt(ctx, promptId)
+  const { id: promptId, sessionId } = await findPrompt(ctx, ref)
   const claim = await changeSession(ctx, sessionId, (tx, session) =>
     requeue(tx, ctx, session, promptId),
   )

@@ -17,12 +17,9 @@ const DIRECT_CALL_MS = 2_000
  * Asks the room to stop the prompt's running attempt (D12). After a terminal state it does nothing; a prompt still in
  * the queue is to be withdrawn instead.
  */
-export async function stopPrompt(
-  ctx: DomainContext,
-  { promptId }: PromptRef,
-): Promise<PromptShape> {
+export async function stopPrompt(ctx: DomainContext, ref: PromptRef): Promise<PromptShape> {
   requireWrite(ctx)
-  const { sessionId } = await findPrompt(ctx, promptId)
+  const { id: promptId, sessionId } = await findPrompt(ctx, ref)
   const attempt = await changeSession(ctx, sessionId, (tx) => requestStop(tx, ctx, promptId))
   if (attempt) {
     const answer = await ctx.rooms.call(

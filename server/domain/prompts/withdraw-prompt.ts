@@ -4,8 +4,8 @@ import type { PromptShape } from "./prompt-shape.ts"
 import type { PromptRef } from "./read-prompt.ts"
 
 /** Takes a prompt out of the queue for good. A repeat changes nothing. */
-export function withdrawPrompt(ctx: DomainContext, { promptId }: PromptRef): Promise<PromptShape> {
-  return changeQueued(ctx, promptId, async (_tx, prompt) =>
+export function withdrawPrompt(ctx: DomainContext, ref: PromptRef): Promise<PromptShape> {
+  return changeQueued(ctx, ref, async (_tx, prompt) =>
     prompt.state === "withdrawn" ? null : { state: "withdrawn", endedAt: ctx.now() },
   )
 }

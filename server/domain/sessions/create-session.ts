@@ -25,7 +25,10 @@ export const createSessionInput = z.strictObject({
   agent: agentSchema.optional(),
   title: z.string().max(1_000).optional(),
   /** Repeating a request with the same key answers the first session. */
-  idempotencyKey: z.string().min(1).max(200).optional(),
+  idempotencyKey: z
+    .string()
+    .regex(/^[\x20-\x7e]{1,200}$/, "must be 1–200 printable ASCII characters")
+    .optional(),
 })
 export type CreateSessionInput = z.infer<typeof createSessionInput>
 

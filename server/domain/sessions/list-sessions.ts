@@ -1,5 +1,6 @@
 import * as z from "zod"
 import { sessionStatusSchema } from "#protocol/entry"
+import { storableText } from "#protocol/text"
 import type { DomainContext } from "../context.ts"
 import { afterCursor, NEWEST_FIRST, pageInput, toPage } from "../paging.ts"
 import { type SessionShape, toSession, withCreator } from "./session-shape.ts"
@@ -31,7 +32,9 @@ export async function listSessions(
 }
 
 function matching(query = "") {
-  const contains = query.trim().replace(/[\\%_]/g, "\\$&")
+  const contains = storableText(query)
+    .trim()
+    .replace(/[\\%_]/g, "\\$&")
   if (contains === "") return []
   const text = { contains, mode: "insensitive" } as const
   return [{ OR: [{ title: text }, { repoUrl: text }] }]

@@ -19,6 +19,16 @@ test.each([
 })
 
 test.each([
+  ["HTTPS://GitHub.com/owner/name", "https://github.com/owner/name"],
+  ["https:github.com/owner/name", "https://github.com/owner/name"],
+  ["file:/srv/git/name", "file:///srv/git/name"],
+  ["file:///srv/新/name", "file:///srv/%E6%96%B0/name"],
+  ["http://2130706433/name", "http://127.0.0.1/name"],
+])("%s is handed to git as %s, which both read alike", (raw, url) => {
+  expect(repositoryUrl(raw, { local: true })).toBe(url)
+})
+
+test.each([
   "file:///srv/git/name",
   "http://127.0.0.1:3000/name.git",
   "http://localhost:3000/name.git",
@@ -50,6 +60,7 @@ test.each<[string, string]>([
   ["https://github.com\\@evil.example/name", "repository-url-invalid"],
   ["https://github.com/own\u202eer/name", "repository-url-invalid"],
   ["https://github.com", "repository-url-invalid"],
+  ["https://github.com/\ud800", "repository-url-invalid"],
   ["", "repository-required"],
 ])("%j is refused as %s, even on a laptop", (url, reason) => {
   expect(reasonOf(url, true)).toBe(reason)

@@ -5,7 +5,8 @@ const MAX_URL_CHARS = 2_000
 
 /**
  * The repository's URL as it is handed to git: https anywhere, file and loopback http only on a laptop. Never one
- * that git could read as an option or that carries a credential.
+ * that git could read as an option or that carries a credential. It is written out in full, because git reads
+ * "https:host/x" or "HTTPS://host/x" differently from who checked it.
  */
 export function repositoryUrl(raw: string, { local }: { local: boolean }): string {
   const text = raw.trim()
@@ -36,7 +37,7 @@ export function repositoryUrl(raw: string, { local }: { local: boolean }): strin
       "Give the repository's plain URL, such as https://example.com/owner/name, without ? or #.",
     )
   }
-  return text
+  return url.href
 }
 
 function schemeAllowed(url: URL, local: boolean): boolean {
@@ -48,6 +49,6 @@ function schemeAllowed(url: URL, local: boolean): boolean {
 
 /** No option, no control character, no blank or backslash that git and URL parsers read differently. */
 function plain(text: string): boolean {
-  if (text.startsWith("-") || text.length > MAX_URL_CHARS) return false
+  if (text.startsWith("-") || text.length > MAX_URL_CHARS || !text.isWellFormed()) return false
   return !/[\p{Cc}\p{Cf}\s\\]/u.test(text)
 }

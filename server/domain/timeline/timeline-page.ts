@@ -61,7 +61,8 @@ async function pageForward(
 ): Promise<TimelinePage> {
   const cursor = parseCursor(since)
   // A cursor of another epoch counts the log of a room that is gone.
-  const after = BigInt(cursor.epoch) === session.epoch ? cursor.seq : 0
+  const held = BigInt(cursor.epoch) === session.epoch ? cursor.seq : 0
+  const after = Math.min(held, session.ingestedSeq)
   const rows = await db.$queryRaw<EntryRow[]>`
     select page.*, sum(pg_column_size(body)) over (order by seq)::float8 as "bytesSoFar"
       from (select key, seq, "firstSeq", "turnId", kind, body, at
@@ -81,12 +82,13 @@ async function pageBack(
   session: Session,
   { before, upTo, limit }: Pick<TimelinePageInput, "before" | "upTo" | "limit">,
 ): Promise<TimelinePage> {
+  const end = session.ingestedSeq + 1
   const rows = await db.$queryRaw<EntryRow[]>`
     select page.*,
            sum(pg_column_size(body)) over (order by "firstSeq" desc)::float8 as "bytesSoFar"
       from (select key, seq, "firstSeq", "turnId", kind, body, at
               from "Entry"
-             where "sessionId" = ${session.id} and "firstSeq" < ${before ?? session.ingestedSeq + 1}
+             where "sessionId" = ${session.id} and "firstSeq" < ${Math.min(before ?? end, end)}
              order by "firstSeq" desc
              limit ${limit + 1}) page
      order by "firstSeq" desc`
