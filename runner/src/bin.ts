@@ -1,11 +1,13 @@
 import { join } from "node:path"
 import { killLeftOver } from "./agent/left-over.ts"
-import { AGENT_DIRECTORY } from "./boot.ts"
+import { AGENT_DIRECTORY, boot } from "./boot.ts"
 import { type RunnerEnvironment, readEnvironment } from "./env.ts"
 import { EXIT } from "./exit-code.ts"
+import { openBunSocket } from "./link/bun-socket.ts"
 import type { Log } from "./log.ts"
 import { Runner } from "./runner.ts"
 import { supervise } from "./supervise.ts"
+import { openWorkspace } from "./workspace/workspace.ts"
 
 /** A runner that is told to stop ends by then, however its parts behave. */
 const STOP_MS = 4_500
@@ -50,7 +52,8 @@ async function runRunner(environment: RunnerEnvironment): Promise<number> {
     end(EXIT.stopped)
     setTimeout(() => process.exit(EXIT.stopped), STOP_MS)
   })
-  const runner = await Runner.start({ environment, log, stop: stop.signal, end })
+  const parts = { openSocket: openBunSocket, boot, openWorkspace }
+  const runner = await Runner.start({ environment, parts, log, stop: stop.signal, end })
   const code = await ended
   log("the runner ends", { code })
   await runner.close()

@@ -2,12 +2,12 @@ import { join } from "node:path"
 import type { Failure } from "#protocol/entry"
 import type { AttemptRef, RunnerReport } from "#protocol/work"
 import type { Agent } from "./agent/agent.ts"
-import { type Booted, boot, onlyFailures, ReadyMark, warmUp } from "./boot.ts"
+import { type Booted, type boot, onlyFailures, ReadyMark, warmUp } from "./boot.ts"
 import type { RunnerEnvironment } from "./env.ts"
 import { EXIT } from "./exit-code.ts"
 import { openJournal } from "./journal.ts"
 import { RoomLink, type RoomOrder } from "./link/room-link.ts"
-import { openBunSocket } from "./link/socket.ts"
+import type { OpenSocket } from "./link/socket.ts"
 import type { Log } from "./log.ts"
 import { OpenTexts } from "./open-texts.ts"
 import { Orders, type Served } from "./orders.ts"
@@ -15,7 +15,7 @@ import { Outbox } from "./outbox/outbox.ts"
 import type { Emit, Journal } from "./prompt/ports.ts"
 import { startPromptLoop } from "./prompt/prompt-loop.ts"
 import { isAlive } from "./prompt/records.ts"
-import { openWorkspace } from "./workspace/workspace.ts"
+import type { openWorkspace } from "./workspace/workspace.ts"
 
 /** How long the report of a failed boot may take to reach the room. */
 const LAST_REPORT_MS = 60_000
@@ -29,8 +29,16 @@ const DISK_FULL: Failure = {
     "The sandbox's disk is full, so the work was stopped. Remove large files, then try again.",
 }
 
+/** What a runner touches of the world outside of its own directory. */
+export type RunnerParts = {
+  openSocket: OpenSocket
+  boot: typeof boot
+  openWorkspace: typeof openWorkspace
+}
+
 export type RunnerOptions = {
   environment: RunnerEnvironment
+  parts: RunnerParts
   log: Log
   stop: AbortSignal
   /** Called, maybe more than once, with the code to exit with. */
@@ -49,7 +57,7 @@ export class Runner {
   #served: Served | null = null
 
   private constructor(options: RunnerOptions, outbox: Outbox) {
-    const { environment, log, end } = options
+    const { environment, log, end, parts } = options
     const { spec, stateDirectory } = environment
     this.#journal = openJournal(join(stateDirectory, "journal.json"), log)
     this.#options = options
@@ -60,7 +68,7 @@ export class Runner {
       token: spec.runnerToken,
       generation: spec.generation,
       outbox,
-      openSocket: openBunSocket,
+      openSocket: parts.openSocket,
       log,
       currentAttempt: () => this.#currentAttempt(),
       onWelcome: () => this.#served?.loop.resend(this.#openTexts.keys),
@@ -113,14 +121,14 @@ export class Runner {
   }
 
   async #boot(): Promise<void> {
-    const { environment, log, stop } = this.#options
+    const { environment, log, stop, parts } = this.#options
     const mark = new ReadyMark(environment)
     const again = await mark.isSet()
     const report = (news: RunnerReport) => void this.#outbox.push({ report: news })
     const options = { environment, log, report: again ? onlyFailures(report) : report, stop }
-    const booted = await boot(options)
+    const booted = await parts.boot(options)
     this.#agent = booted.agent
-    const workspace = openWorkspace(booted.checkout, environment.base)
+    const workspace = parts.openWorkspace(booted.checkout, environment.base)
     const loop = startPromptLoop({
       agent: booted.agent,
       emit: this.#emit(),
