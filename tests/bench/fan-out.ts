@@ -1,6 +1,7 @@
-import { startOurRooms } from "./relays/our-room.ts"
 import { startPlainRelay } from "./relays/plain-relay.ts"
 import type { Relay } from "./relays/relay.ts"
+
+export const VIEWER_COUNTS = [1, 10, 50, 100]
 
 const EVENTS = 2_000
 /** An unbatched object needs minutes for more. */
@@ -38,9 +39,8 @@ export class Arrivals {
 
 const OBJECT = "bare-object.server.ts"
 
-export async function startRelays(arrivals: Arrivals): Promise<Relay[]> {
+export async function startBareRelays(arrivals: Arrivals): Promise<Relay[]> {
   return [
-    await startOurRooms(arrivals.arrived),
     await startPlainRelay(
       { name: "bare batched object", script: OBJECT, argument: "16" },
       arrivals.arrived,

@@ -23,10 +23,20 @@ import {
 import { StubServer } from "../../integration/stub-server.ts"
 import { type Arrival, eventNumber, type OpenRelay, type Relay } from "./relay.ts"
 
+export type OurRooms = Omit<Relay, "open"> & {
+  rooms: RunningRooms
+  open: (viewers: number) => Promise<OurRoom>
+}
+
+export type OurRoom = OpenRelay & {
+  /** Characters that a viewer receives that held everything up to `missed` events ago. */
+  charsToReconnect: (missed: number) => Promise<number>
+}
+
 const TURN = promptIdSchema.parse("bench")
 
 /** Our rooms in workerd with everything on: tokens, numbering, acknowledgement, posts to the server. */
-export async function startOurRooms(arrived: Arrival): Promise<Relay & { rooms: RunningRooms }> {
+export async function startOurRooms(arrived: Arrival): Promise<OurRooms> {
   const keys = testKeys()
   const server = await StubServer.start(keys)
   const persistDir = mkdtempSync(join(tmpdir(), "agent-ops-bench-"))
@@ -49,13 +59,13 @@ async function openRoom(
   signer: ServerSigner,
   viewers: number,
   arrived: Arrival,
-): Promise<OpenRelay> {
+): Promise<OurRoom> {
   const sessionId = newSessionId()
   await callRoom(rooms, signer, sessionId, fence(1))
   const url = rooms.url.replace("http", "ws") + sessionPath(sessionId)
   const runner = await openRunner(url, await signer.sandboxToken("runner", sessionId))
   await callRoom(rooms, signer, sessionId, { call: "run", claim: CLAIM })
-  const counted = { received: 0 }
+  const counted: Counted = { received: 0, place: { epoch: 0, head: 0 } }
   const sockets = await Promise.all(
     Array.from({ length: viewers }, async (_, viewer) =>
       openViewer(url, await signer.ticket(sessionAudience(sessionId)), counted, (event) =>
@@ -65,6 +75,8 @@ async function openRoom(
   )
   let next = 1
   return {
+    charsToReconnect: async (missed) =>
+      charsToReconnect(url, await signer.ticket(sessionAudience(sessionId)), counted.place, missed),
     send: (events) => {
       const items = events.map((event) => ({
         entry: { key: `e${eventNumber(event)}`, turnId: TURN, kind: "unknown", raw: event },
@@ -78,6 +90,10 @@ async function openRoom(
     },
   }
 }
+
+/** Where the newest frame of any viewer ended. */
+type Place = { epoch: number; head: number }
+type Counted = { received: number; place: Place }
 
 async function openRunner(url: string, token: string): Promise<WebSocket> {
   const socket = new WebSocket(url, [SUBPROTOCOL], {
@@ -99,7 +115,7 @@ async function openRunner(url: string, token: string): Promise<WebSocket> {
 async function openViewer(
   url: string,
   ticket: string,
-  counted: { received: number },
+  counted: Counted,
   arrived: (event: number) => void,
 ): Promise<WebSocket> {
   const socket = new WebSocket(url, [SUBPROTOCOL, ticket], { perMessageDeflate: false })
@@ -116,9 +132,11 @@ async function openViewer(
     }
     const message: ToViewer = JSON.parse(text)
     if (message.type === "welcome") {
+      counted.place.epoch = message.epoch
       socket.send(JSON.stringify({ type: "hello", protocol: PROTOCOL_VERSION, since: "0" }))
     } else if (message.type === "replay") live.resolve()
     else if (message.type === "frame") {
+      counted.place.head = Math.max(counted.place.head, message.to)
       for (const entry of message.entries ?? []) {
         if (entry.kind === "unknown") arrived(eventNumber(String(entry.raw)))
       }
@@ -126,6 +144,32 @@ async function openViewer(
   })
   await live.promise
   return socket
+}
+
+/** From hello to the frame that brings the viewer to the head. */
+async function charsToReconnect(
+  url: string,
+  ticket: string,
+  { epoch, head }: Place,
+  missed: number,
+): Promise<number> {
+  const socket = new WebSocket(url, [SUBPROTOCOL, ticket], { perMessageDeflate: false })
+  const done = Promise.withResolvers<number>()
+  let chars = 0
+  socket.on("message", (data) => {
+    const text = String(data)
+    chars += text.length
+    const message: ToViewer = JSON.parse(text)
+    if (message.type === "welcome") {
+      const since = `${epoch}:${head - missed}`
+      socket.send(JSON.stringify({ type: "hello", protocol: PROTOCOL_VERSION, since }))
+    }
+    if (message.type === "resync") done.reject(new Error("The room no longer holds so much."))
+    if (message.type === "frame" && message.to >= head) done.resolve(chars)
+  })
+  const result = await done.promise
+  socket.terminate()
+  return result
 }
 
 const CLAIM: Claim = {

@@ -1,0 +1,210 @@
+import { readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import {
+  Arrivals,
+  deliveriesPerSecond,
+  eventText,
+  startBareRelays,
+  VIEWER_COUNTS,
+} from "./fan-out.ts"
+import { measureTurns, type Pairs } from "./first-token.ts"
+import { cpuPerEventAsRoomsGrow, timePerEventAsLogGrows } from "./growth.ts"
+import { type OurRooms, startOurRooms } from "./relays/our-room.ts"
+import type { Relay } from "./relays/relay.ts"
+import { type Bar, renderReport } from "./report.ts"
+import { median, ratios } from "./statistics.ts"
+import { steadyLatencyMs } from "./steady-latency.ts"
+
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5)
+const LOG_SIZES = [100, 10_000, 100_000]
+const MISSED = [10, 100, 1_000]
+const CLOCK_TICKS_PER_SECOND = 100
+
+const say = (line: string) => console.log(line)
+const bars: Bar[] = []
+const record = (bar: Bar) => {
+  bars.push(bar)
+  say(`${bar.holds ? "holds" : "MISSED"}  ${bar.id}  ${bar.what}: ${bar.measured} (bar ${bar.bar})`)
+}
+
+const arrivals = new Arrivals()
+const ours = await startOurRooms(arrivals.arrived)
+const bare = await startBareRelays(arrivals)
+await fanOut()
+await steady()
+await reconnect()
+await growth()
+await Promise.all([ours, ...bare].map((relay) => relay.close()))
+await turns()
+
+writeFileSync(join(import.meta.dirname, "results.json"), `${JSON.stringify(bars, null, 2)}\n`)
+writeFileSync(join(import.meta.dirname, "../../docs/benchmarks.md"), renderReport(bars, ROUNDS))
+process.exit(bars.every((bar) => bar.holds) ? 0 : 1)
+
+async function fanOut(): Promise<void> {
+  for (const viewers of VIEWER_COUNTS) {
+    const rates = await interleaved([ours, ...bare], (relay) =>
+      deliveriesPerSecond(relay, arrivals, viewers),
+    )
+    for (const [name, least] of fanOutBars(viewers)) {
+      const ratio = ratios(rates.get(ours.name) ?? [], rates.get(name) ?? [])
+      const what = `deliveries per second to ${viewers} viewers, over ${name}`
+      record({
+        id: "P3",
+        what,
+        bar: `≥ ${least}×`,
+        measured: times(ratio.median),
+        ratio,
+        holds: ratio.median >= least,
+      })
+    }
+  }
+}
+
+function fanOutBars(viewers: number): [string, number][] {
+  return viewers === 50
+    ? [
+        ["bare batched object", 0.7],
+        ["bare object", 16],
+        ["ws + SQLite", 1],
+      ]
+    : [["ws + SQLite", 1]]
+}
+
+async function steady(): Promise<void> {
+  const batched = bare.find((relay) => relay.name === "bare batched object")
+  if (!batched) throw new Error("The bare batched object is missing")
+  for (const viewers of [1, 50]) {
+    const p95 = await interleaved([ours, batched], (relay) =>
+      steadyLatencyMs(relay, arrivals, viewers),
+    )
+    const ratio = ratios(p95.get(ours.name) ?? [], p95.get(batched.name) ?? [])
+    const what = `p95 latency at 100 events/s to ${viewers} viewers, over bare batched object`
+    record({
+      id: "P4",
+      what,
+      bar: "≤ 1.5×",
+      measured: times(ratio.median),
+      ratio,
+      holds: ratio.median <= 1.5,
+    })
+  }
+}
+
+async function reconnect(): Promise<void> {
+  const room = await ours.open(1)
+  const events = 1_500
+  const all = arrivals.expect(events)
+  for (let event = 0; event < events; event++) room.send([eventText(event)])
+  await all
+  const chars: number[] = []
+  for (const missed of MISSED) chars.push(await room.charsToReconnect(missed))
+  room.close()
+  const [few = 0, , many = 0] = chars
+  const perEvent = (many - few) / ((MISSED[2] ?? 0) - (MISSED[0] ?? 0))
+  const what = `characters to reconnect after ${MISSED.join(" / ")} missed events of 500`
+  record({
+    id: "P7",
+    what,
+    bar: "proportional",
+    measured: `${chars.join(" / ")} (${Math.round(perEvent)} per event)`,
+    holds: few <= 0.2 * many && perEvent < 1_000,
+  })
+}
+
+async function growth(): Promise<void> {
+  const logs: number[][] = []
+  for (let round = 0; round < Math.min(ROUNDS, 3); round++) {
+    logs.push(await timePerEventAsLogGrows(ours, arrivals, LOG_SIZES))
+  }
+  const growths = ratios(
+    logs.map((times) => times.at(-1) ?? Number.NaN),
+    logs.map((times) => times[0] ?? Number.NaN),
+  )
+  const what = "time per event at 100,000 entries, over 100"
+  record({
+    id: "P15",
+    what,
+    bar: "≤ 1.2×",
+    measured: times(growths.median),
+    ratio: growths,
+    holds: growths.median <= 1.2,
+  })
+
+  const { one, many } = await cpuPerEventAsRoomsGrow(ours, arrivals, () => groupCpuMs(ours))
+  const ratio = many / one
+  const rooms = "CPU per event with 500 rooms, over one room"
+  record({ id: "P15", what: rooms, bar: "≤ 1.2×", measured: times(ratio), holds: ratio <= 1.2 })
+}
+
+async function turns(): Promise<void> {
+  const { first, paced, unpaced } = await measureTurns()
+  const firstMs = ({ ours, bare }: Pairs) => ({
+    ours: ours.map((turn) => turn.firstTokenMs),
+    bare: bare.map((turn) => turn.firstTokenMs),
+  })
+  const { ours: our, bare: alone } = firstMs(first)
+  const overhead = median(our) - median(alone)
+  const ratio = median(our) / median(alone)
+  record({
+    id: "P2",
+    what: "prompt to first token on the viewer's socket, over bare OpenCode (medians of 25 turns)",
+    bar: "≤ 1.10× and ≤ 50 ms more",
+    measured: `${times(ratio)}, ${Math.round(overhead)} ms more`,
+    ratio: ratios(our, alone),
+    holds: ratio <= 1.1 && overhead <= 50,
+  })
+  for (const [how, pairs] of [
+    ["at 100 per second", paced] as const,
+    ["unpaced", unpaced] as const,
+  ]) {
+    const bytes = ratios(
+      pairs.ours.map((turn) => turn.bytes),
+      pairs.bare.map((turn) => turn.bytes),
+    )
+    const what = `bytes for 1,000 tokens ${how}, over OpenCode's event stream`
+    record({
+      id: "P5",
+      what,
+      bar: "≤ 0.3×",
+      measured: times(bytes.median),
+      ratio: bytes,
+      holds: bytes.median <= 0.3,
+    })
+  }
+}
+
+/** Every relay once per round, so that what else the machine does falls on all alike. */
+async function interleaved(
+  relays: readonly Relay[],
+  measure: (relay: Relay) => Promise<number>,
+): Promise<Map<string, number[]>> {
+  const results = new Map(relays.map((relay) => [relay.name, [] as number[]]))
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const relay of relays) results.get(relay.name)?.push(await measure(relay))
+  }
+  return results
+}
+
+function groupCpuMs({ rooms }: OurRooms): number {
+  let ticks = 0
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    const stat = statOf(pid)
+    if (stat && Number(stat[2]) === rooms.pid) ticks += Number(stat[11]) + Number(stat[12])
+  }
+  return (ticks * 1000) / CLOCK_TICKS_PER_SECOND
+}
+
+/** The fields after the command's name; null for a process that is gone. */
+function statOf(pid: string): string[] | null {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, "utf8")
+    return text.slice(text.lastIndexOf(")") + 2).split(" ")
+  } catch {
+    return null
+  }
+}
+
+function times(ratio: number): string {
+  return `${ratio.toFixed(2)}×`
+}
