@@ -2,7 +2,12 @@ import { PartySocket } from "partysocket"
 import { CLOSE } from "#protocol/close-code"
 import { parseCursor } from "#protocol/cursor"
 import type { Entry } from "#protocol/entry"
-import { PING_INTERVAL_MS, SEEN_EVERY_CHARS, SEEN_INTERVAL_MS } from "#protocol/limits"
+import {
+  LEASE_RENEWAL_MS,
+  PING_INTERVAL_MS,
+  SEEN_EVERY_CHARS,
+  SEEN_INTERVAL_MS,
+} from "#protocol/limits"
 import { applyFrame, applyPage, emptyLog, type SessionLog, sinceOf } from "#protocol/session-log"
 import { PROTOCOL_VERSION, SUBPROTOCOL } from "#protocol/version"
 import { type FromViewer, type ToViewer, toViewerSchema } from "#protocol/viewer"
@@ -41,7 +46,7 @@ export async function watchSession(
     party: "session",
     protocol: protocol === "wss:" || protocol === "https:" ? "wss" : "ws",
     minReconnectionDelay: 200,
-    maxReconnectionDelay: 2_000,
+    maxReconnectionDelay: 1_000,
     protocols: async () => {
       const fresh = ticket ?? (await api.connect()).ticket
       ticket = null
@@ -54,7 +59,12 @@ export async function watchSession(
   let reported = 0
   const waiting = new Set<() => void>()
   const send = (message: FromViewer) => socket.send(JSON.stringify(message))
-  const hello = () => send({ type: "hello", protocol: PROTOCOL_VERSION, since: sinceOf(log) })
+  // Between a hello and its answer, frames belong to a place that this log is not at.
+  let answered = false
+  const hello = () => {
+    answered = false
+    send({ type: "hello", protocol: PROTOCOL_VERSION, since: sinceOf(log) })
+  }
   const reportSeen = () => {
     if (received === reported || socket.readyState !== WebSocket.OPEN) return
     reported = received
@@ -67,7 +77,8 @@ export async function watchSession(
       log = await readPages(api, log, message.ingested)
       hello()
     } else {
-      const next = applyFrame(log, message)
+      answered ||= message.type === "replay"
+      const next = answered ? applyFrame(log, message) : { ...log, changed: [] }
       if (next === "gap") hello()
       else log = next
     }
@@ -86,7 +97,8 @@ export async function watchSession(
     received += data.length
     if (received - reported > SEEN_EVERY_CHARS) reportSeen()
     const message = toViewerSchema.parse(JSON.parse(data))
-    queue = queue.then(() => apply(message))
+    // A page that cannot be read now is read after the next hello.
+    queue = queue.then(() => apply(message)).catch(() => socket.reconnect())
   })
   socket.addEventListener("close", ({ code }) => {
     if (FINAL_CODES.includes(code)) socket.close()
@@ -95,6 +107,10 @@ export async function watchSession(
     if (socket.readyState === WebSocket.OPEN) socket.send("ping")
   }, PING_INTERVAL_MS)
   const seen = setInterval(reportSeen, SEEN_INTERVAL_MS)
+  const renewal = setInterval(async () => {
+    if (socket.readyState === WebSocket.OPEN)
+      send({ type: "renew", ticket: (await api.connect()).ticket })
+  }, LEASE_RENEWAL_MS)
 
   return {
     get log() {
@@ -120,6 +136,7 @@ export async function watchSession(
     close: () => {
       clearInterval(ping)
       clearInterval(seen)
+      clearInterval(renewal)
       socket.close()
     },
   }

@@ -9,7 +9,6 @@ const prefixed = <Prefix extends string>(prefix: Prefix) =>
 
 export const sessionIdSchema = prefixed("ses").brand<"SessionId">()
 export const teamIdSchema = prefixed("team").brand<"TeamId">()
-export const userIdSchema = prefixed("usr").brand<"UserId">()
 
 /** Callers mint prompt ids themselves (they double as idempotency keys), so any short plain name will do. */
 export const promptIdSchema = z
@@ -19,7 +18,6 @@ export const promptIdSchema = z
 
 export type SessionId = z.infer<typeof sessionIdSchema>
 export type TeamId = z.infer<typeof teamIdSchema>
-export type UserId = z.infer<typeof userIdSchema>
 export type PromptId = z.infer<typeof promptIdSchema>
 
 export type IdPrefix = "ses" | "team" | "usr" | "prm" | "key" | "grt" | "call"

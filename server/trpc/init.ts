@@ -34,6 +34,5 @@ const signedIn = t.middleware(async ({ ctx, next }) => {
 })
 
 export const router = t.router
-export const createCallerFactory = t.createCallerFactory
 /** The base of every procedure: errors are mapped once, and there is an actor. */
 export const procedure = t.procedure.use(mapped).use(signedIn)
