@@ -1,63 +1,67 @@
-import { type Connection, type ConnectionContext, Server } from "partyserver"
+import type { Connection } from "partyserver"
 import { busCallSchema } from "#protocol/call"
 import { CLOSE } from "#protocol/close-code"
 import { LEASE_SECONDS } from "#protocol/limits"
 import { PROTOCOL_VERSION } from "#protocol/version"
 import type { BusEvent } from "#protocol/viewer"
 import { z } from "#protocol/zod"
-import { admissionOf } from "./adapter/internal.ts"
+import type { Admission } from "./adapter/internal.ts"
+import { QuietServer } from "./adapter/quiet-server.ts"
+import type { Refusal } from "./adapter/refuse-socket.ts"
 import { UsedTickets } from "./adapter/tickets.ts"
-import type { RoomsEnv } from "./env.ts"
 
 type Seat = { userId: string; leaseUntilMs: number }
 
-/** A team's bus: tells everybody who watches the session list that a session changed. Keeps nothing. */
-export class Bus extends Server<RoomsEnv> {
+/** A team's bus: tells everybody who watches the session list that a session changed. Keeps nothing but used tickets. */
+export class Bus extends QuietServer {
   static override options = { hibernate: true }
-  #tickets = new UsedTickets(this.ctx.storage.sql)
+  readonly #tickets = new UsedTickets(this.ctx.storage.sql)
 
-  override onStart(): void {
+  protected override start(): void {
     this.ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"))
   }
 
-  override onConnect(connection: Connection<Seat>, { request }: ConnectionContext): void {
-    const admission = admissionOf(request)
+  protected override connected(connection: Connection<Seat>, admission: Admission): Refusal | null {
     const nowMs = Date.now()
-    if (admission.as !== "viewer") {
-      connection.close(CLOSE.forbidden, "Only people watch.")
-    } else if (!this.#tickets.take(admission.grantId, admission.ticketExp, nowMs / 1000)) {
-      connection.close(CLOSE.unauthorized, "The ticket was used before.")
-    } else {
-      connection.setState({ userId: admission.userId, leaseUntilMs: nowMs + LEASE_SECONDS * 1000 })
-      const welcome: BusEvent = { type: "welcome", protocol: PROTOCOL_VERSION }
-      connection.send(JSON.stringify(welcome))
+    if (admission.as !== "viewer") return { code: CLOSE.forbidden, reason: "Only people watch." }
+    const { userId, grantId, ticketExp } = admission
+    if (!this.#tickets.take(grantId, ticketExp, nowMs / 1000)) {
+      return { code: CLOSE.unauthorized, reason: "The ticket was used before: get a new one." }
     }
+    connection.setState({ userId, leaseUntilMs: nowMs + LEASE_SECONDS * 1000 })
+    send(connection, { type: "welcome", protocol: PROTOCOL_VERSION })
+    return null
   }
 
-  override async onRequest(request: Request): Promise<Response> {
-    if (admissionOf(request).as !== "server") return new Response("Forbidden", { status: 403 })
-    const parsed = busCallSchema.safeParse(await request.json())
-    if (!parsed.success) return new Response(z.prettifyError(parsed.error), { status: 400 })
-    const call = parsed.data
-    if (call.call === "revoke") this.#revoke(call.subject)
-    else this.#tell({ type: "session", sessionId: call.sessionId, ...call.change })
+  protected override answer(admission: Admission, body: unknown): Response {
+    if (admission.as !== "server") return new Response("Forbidden", { status: 403 })
+    const call = busCallSchema.safeParse(body)
+    if (!call.success) return new Response(z.prettifyError(call.error), { status: 400 })
+    if (call.data.call === "revoke") this.#revoke(call.data.subject)
+    else this.#tell({ type: "session", sessionId: call.data.sessionId, ...call.data.change })
     return Response.json({ ok: true })
   }
 
   #tell(event: BusEvent): void {
-    const frame = JSON.stringify(event)
     const nowMs = Date.now()
     for (const connection of this.getConnections<Seat>()) {
-      if ((connection.state?.leaseUntilMs ?? 0) < nowMs) {
-        connection.close(CLOSE.unauthorized, "The lease has ended; connect again.")
-      } else connection.send(frame)
+      if ((connection.state?.leaseUntilMs ?? 0) > nowMs) send(connection, event)
+      else connection.close(CLOSE.unauthorized, "The lease ran out: get a new ticket.")
     }
   }
 
   #revoke(userId: string): void {
     for (const connection of this.getConnections<Seat>()) {
-      if (connection.state?.userId === userId)
-        connection.close(CLOSE.forbidden, "Access was revoked.")
+      if (connection.state?.userId !== userId) continue
+      connection.close(CLOSE.forbidden, "Access was revoked.")
     }
+  }
+}
+
+function send(connection: Connection, event: BusEvent): void {
+  try {
+    connection.send(JSON.stringify(event))
+  } catch {
+    // The socket is closing already.
   }
 }

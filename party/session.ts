@@ -1,22 +1,24 @@
-import { type Connection, type ConnectionContext, Server } from "partyserver"
+import type { Connection } from "partyserver"
 import { roomCallSchema } from "#protocol/call"
 import { CLOSE } from "#protocol/close-code"
 import { sessionAudience } from "#protocol/token"
 import { z } from "#protocol/zod"
 import { decodeFromRunner, decodeFromViewer, type Frame } from "./adapter/decode.ts"
-import { admissionOf, brokerCallSchema } from "./adapter/internal.ts"
+import { type Admission, brokerCallSchema } from "./adapter/internal.ts"
 import { MessageBudget } from "./adapter/message-budget.ts"
 import { postClaimNext, postIngest } from "./adapter/post-to-server.ts"
+import { QuietServer } from "./adapter/quiet-server.ts"
+import type { Refusal } from "./adapter/refuse-socket.ts"
 import { RoomHost } from "./adapter/room-host.ts"
 import { RoomStorage } from "./adapter/room-storage.ts"
 import { Sockets } from "./adapter/sockets.ts"
 import { verifyTicket } from "./adapter/tokens.ts"
-import { bindings, type RoomsEnv } from "./env.ts"
+import { bindings } from "./env.ts"
 import type { Attachment } from "./room/connection.ts"
 import type { RoomInput } from "./room/input.ts"
 
 /** The live relay of one session: sockets, storage and clock for the pure room. */
-export class Session extends Server<RoomsEnv> {
+export class Session extends QuietServer {
   static override options = { hibernate: true }
   readonly #budget = new MessageBudget()
   #sockets = new Sockets([])
@@ -24,7 +26,7 @@ export class Session extends Server<RoomsEnv> {
   /** When each runner's socket last said something, apart from pings. */
   readonly #spokeAt = new Map<string, number>()
 
-  override onStart(): void {
+  protected override start(): void {
     this.ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"))
     this.#sockets = new Sockets(this.getConnections<Attachment>())
     this.#host = new RoomHost({
@@ -34,12 +36,14 @@ export class Session extends Server<RoomsEnv> {
       post: (post, body) => this.#post(post, body),
       heardAt: (connection) => this.#heardAt(connection),
       setAlarm: (at) => this.#setAlarm(at),
-      abandon: () => this.#abandon(),
+      abandon: (what, error) => this.abandon(what, error),
     })
   }
 
-  override onConnect(connection: Connection<Attachment>, { request }: ConnectionContext): void {
-    const admission = admissionOf(request)
+  protected override connected(
+    connection: Connection<Attachment>,
+    admission: Admission,
+  ): Refusal | null {
     const { id } = connection
     if (admission.as === "viewer") {
       const { userId, grantId, ticketExp, name, role } = admission
@@ -51,6 +55,7 @@ export class Session extends Server<RoomsEnv> {
       this.#sockets.add(connection, "runner")
       this.#room.feed({ type: "opened", role: "runner", connection: id, claims })
     }
+    return this.#sockets.refusalOf(id)
   }
 
   /** The library looks a socket's attachment up for each message; one that is known here goes straight on. */
@@ -78,9 +83,7 @@ export class Session extends Server<RoomsEnv> {
     this.#room.onAlarm()
   }
 
-  override async onRequest(request: Request): Promise<Response> {
-    const admission = admissionOf(request)
-    const body: unknown = await request.json()
+  protected override async answer(admission: Admission, body: unknown): Promise<Response> {
     switch (admission.as) {
       case "server":
         return this.#answerServer(body)
@@ -173,11 +176,5 @@ export class Session extends Server<RoomsEnv> {
   #setAlarm(at: number | null): void {
     if (at === null) void this.ctx.storage.deleteAlarm()
     else void this.ctx.storage.setAlarm(at)
-  }
-
-  #abandon(): never {
-    const reason = "The room failed and starts again"
-    this.ctx.abort(reason)
-    throw new Error(reason)
   }
 }

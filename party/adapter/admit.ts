@@ -7,7 +7,7 @@ import { type Bindings, bindings, type RoomsEnv } from "../env.ts"
 import { boundedBody } from "./bounded-body.ts"
 import { type Admission, admittedBody, admittedSocket } from "./internal.ts"
 import { log } from "./log.ts"
-import { refuseSocket, roomUnavailable, withSubprotocol } from "./refuse-socket.ts"
+import { answerSocket, offeredProtocols, refuseSocket, roomUnavailable } from "./refuse-socket.ts"
 import { type Party, roomOf } from "./rooms.ts"
 import { BadToken, isBodyOf, verifyCall, verifyRunnerToken, verifyTicket } from "./tokens.ts"
 
@@ -32,11 +32,11 @@ export async function admit(request: Request, party: Party, env: RoomsEnv): Prom
   if (admitted instanceof Response) return admitted
   try {
     const response = await roomOf(env, party).fetch(admitted)
-    return asksForSocket ? withSubprotocol(response) : response
+    return asksForSocket ? await answerSocket(request, response) : response
   } catch (error) {
     log("room.unavailable", { party: party.name, error: String(error) })
     return asksForSocket
-      ? roomUnavailable()
+      ? roomUnavailable(request)
       : new Response("The room is not available now", { status: 503 })
   }
 }
@@ -47,12 +47,11 @@ async function admitSocket(
   config: Bindings,
 ): Promise<Request | Response> {
   if (!originAllowed(request, config)) {
-    return refuseSocket(CLOSE.forbidden, "This page may not open a live connection.")
+    return refuseSocket(request, CLOSE.forbidden, "This page may not open a live connection.")
   }
-  const offered = request.headers.get("sec-websocket-protocol") ?? ""
-  const [version, ticket] = offered.split(",").map((protocol) => protocol.trim())
+  const [version, ticket] = offeredProtocols(request)
   if (version !== SUBPROTOCOL) {
-    return refuseSocket(CLOSE.wrongVersion, `Offer the subprotocol ${SUBPROTOCOL} first.`)
+    return refuseSocket(request, CLOSE.wrongVersion, `Offer the subprotocol ${SUBPROTOCOL} first.`)
   }
   try {
     const token = bearerToken(request)
@@ -62,7 +61,7 @@ async function admitSocket(
         : await admitViewer(ticket, party, config),
     )
   } catch (error) {
-    if (error instanceof BadToken) return refuseSocket(CLOSE.unauthorized, error.message)
+    if (error instanceof BadToken) return refuseSocket(request, CLOSE.unauthorized, error.message)
     throw error
   }
 }

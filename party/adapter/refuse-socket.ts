@@ -1,23 +1,49 @@
-import type { CloseCode } from "#protocol/close-code"
 import { SUBPROTOCOL } from "#protocol/version"
+import { z } from "#protocol/zod"
 
 /** WebSocket's own "try again later": the peer comes back with backoff. */
 const TRY_AGAIN_LATER = 1013
 
-const protocolHeader = { "sec-websocket-protocol": SUBPROTOCOL }
+export type Refusal = { code: number; reason: string }
+
+const refusalSchema = z.object({ code: z.int(), reason: z.string() })
+const REFUSED = 403
+
+/** A room's answer to a socket that it does not let in, for the Worker to tell the client. */
+export const refused = (refusal: Refusal) => Response.json(refusal, { status: REFUSED })
+
+/** The subprotocols that a client offers, in its order. */
+export function offeredProtocols(request: Request): string[] {
+  const header = request.headers.get("sec-websocket-protocol") ?? ""
+  return header
+    .split(",")
+    .map((protocol) => protocol.trim())
+    .filter(Boolean)
+}
 
 /** Accepts and closes at once: a failed handshake would tell the client's code nothing about why. */
-export function refuseSocket(code: CloseCode | typeof TRY_AGAIN_LATER, reason: string): Response {
+export function refuseSocket(request: Request, code: number, reason: string): Response {
   const { 0: client, 1: server } = new WebSocketPair()
   server.accept()
   server.close(code, reason)
-  return new Response(null, { status: 101, webSocket: client, headers: protocolHeader })
+  return upgraded(request, client)
 }
 
-export const roomUnavailable = () => refuseSocket(TRY_AGAIN_LATER, "The room is not available now.")
+export const roomUnavailable = (request: Request) =>
+  refuseSocket(request, TRY_AGAIN_LATER, "The room is not available now.")
 
-/** The room's library does not name the chosen subprotocol, and browsers drop a socket whose server does not. */
-export function withSubprotocol(response: Response): Response {
-  if (!response.webSocket) return roomUnavailable()
-  return new Response(null, { status: 101, webSocket: response.webSocket, headers: protocolHeader })
+/** What the client gets when a room has answered its request for a socket. */
+export async function answerSocket(request: Request, answer: Response): Promise<Response> {
+  if (answer.webSocket) return upgraded(request, answer.webSocket)
+  if (answer.status !== REFUSED) return roomUnavailable(request)
+  const { code, reason } = refusalSchema.parse(await answer.json())
+  return refuseSocket(request, code, reason)
+}
+
+/** Clients drop a socket whose server names no subprotocol that they offered; the room's library names none. */
+function upgraded(request: Request, webSocket: WebSocket): Response {
+  const offered = offeredProtocols(request)
+  const chosen = offered.includes(SUBPROTOCOL) ? SUBPROTOCOL : offered[0]
+  const headers = new Headers(chosen ? { "sec-websocket-protocol": chosen } : {})
+  return new Response(null, { status: 101, webSocket, headers })
 }

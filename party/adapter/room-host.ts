@@ -19,7 +19,7 @@ export type Platform = {
   heardAt(connection: string): number | null
   setAlarm(at: number | null): void
   /** Gives this instance up, to be started again from what is stored. */
-  abandon(): never
+  abandon(what: string, error: unknown): never
 }
 
 /** Runs one room: each input is decided by the pure core and its effects are done before anything else happens. */
@@ -40,13 +40,11 @@ export class RoomHost {
   }
 
   feed(input: RoomInput): void {
-    const { storage, abandon, sessionId } = this.#platform
+    const { storage, abandon } = this.#platform
     try {
       for (const effect of reduce(this.#state, input, Date.now(), storage).effects) this.#do(effect)
     } catch (error) {
-      // The state in memory may now be ahead of what is stored; the stored one is the truth.
-      log("room.failed", { sessionId, input: input.type, error: String(error) })
-      abandon()
+      abandon(input.type, error)
     }
   }
 

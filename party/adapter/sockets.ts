@@ -1,5 +1,6 @@
 import type { Connection } from "partyserver"
 import type { Attachment } from "../room/connection.ts"
+import type { Refusal } from "./refuse-socket.ts"
 
 /** A close frame holds at most this much of a reason. */
 const MAX_REASON_BYTES = 123
@@ -14,6 +15,7 @@ type Open = { connection: Connection<Attachment>; role: Role }
 export class Sockets {
   readonly #open = new Map<string, Open>()
   readonly #ids = new WeakMap<WebSocket, string>()
+  #lastClosed: { id: string; refusal: Refusal } | null = null
 
   /** Takes up what stayed open through hibernation. A socket that was never let in has no attachment. */
   constructor(open: Iterable<Connection<Attachment>>) {
@@ -60,9 +62,15 @@ export class Sockets {
     if (connection) quietly(() => connection.setState(attachment))
   }
 
+  /** Why the socket that was just added was closed at once; null when it was not. */
+  refusalOf(id: string): Refusal | null {
+    return this.#lastClosed?.id === id ? this.#lastClosed.refusal : null
+  }
+
   close(id: string, code: number, reason: string): void {
     const connection = this.get(id)
     this.#open.delete(id)
+    this.#lastClosed = { id, refusal: { code, reason: fitting(reason) } }
     if (connection) quietly(() => connection.close(code, fitting(reason)))
   }
 }

@@ -216,15 +216,36 @@ export class TestRunner extends Watcher {
   }
 }
 
-/** Opens a socket once and tells how it was closed. */
-export async function closeOf(
+type Closed = { code: number; reason: string; frames: string[]; protocol: string }
+
+/** Opens a socket once, says `first` when it is open, and tells how it was closed. */
+export function closeOf(
   url: string,
   protocols: string[],
   headers: Record<string, string> = {},
-): Promise<{ code: number; reason: string; frames: string[]; protocol: string }> {
+  first?: string,
+): Promise<Closed> & { until: (text: string) => Promise<void> } {
   const socket = new WebSocket(url.replace("http", "ws"), protocols, { headers })
-  const frames: string[] = []
-  socket.on("message", (data) => frames.push(String(data)))
-  const [code, reason] = await soon("the close", once(socket, "close"))
-  return { code, reason: String(reason), frames, protocol: socket.protocol }
+  const watcher = new FrameWatcher()
+  socket.on("open", () => first !== undefined && socket.send(first))
+  socket.on("message", (data) => watcher.take(String(data)))
+  const closed = async () => {
+    const [code, reason] = await soon("the close", once(socket, "close"))
+    const { protocol } = socket
+    return { code, reason: String(reason), frames: watcher.frames, protocol }
+  }
+  return Object.assign(closed(), { until: (text: string) => watcher.shows(text) })
+}
+
+class FrameWatcher extends Watcher {
+  readonly frames: string[] = []
+
+  take(frame: string): void {
+    this.frames.push(frame)
+    this.changed()
+  }
+
+  shows(text: string): Promise<void> {
+    return this.until(text, () => this.frames.some((frame) => frame.includes(text)))
+  }
 }

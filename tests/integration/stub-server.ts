@@ -11,7 +11,8 @@ import { roomsVerifyKey, type TestKeys } from "./start-rooms.ts"
 export class StubServer {
   readonly url: string
   readonly ingests: RoomPostOf<"ingest">[] = []
-  readonly items = new Map<number, LogItem>()
+  /** Newest posted version of each item, by session and number. */
+  readonly items = new Map<string, LogItem>()
   readonly claims: Claim[] = []
   refused = 0
   /** While true, every post is answered 503. */
@@ -55,7 +56,7 @@ export class StubServer {
     const post = roomPostSchema.parse(JSON.parse(body.toString()))
     if (post.post === "claim-next") return answer(200, { claim: this.claims.shift() ?? null })
     this.ingests.push(post)
-    for (const item of post.items) this.items.set(item.seq, item)
+    for (const item of post.items) this.items.set(`${post.sessionId}:${item.seq}`, item)
     return answer(200, { ingestedSeq: post.to })
   }
 }
