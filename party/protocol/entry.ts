@@ -1,5 +1,5 @@
 import { promptIdSchema } from "./ids.ts"
-import { jsonSchema, textSchema } from "./text.ts"
+import { jsonSchema, storableText, textSchema } from "./text.ts"
 import { z } from "./zod.ts"
 
 export const promptStateSchema = z.enum([
@@ -31,14 +31,14 @@ export type SessionStatus = z.infer<typeof sessionStatusSchema>
 export const failureSchema = z.object({ reason: textSchema, message: textSchema })
 export type Failure = z.infer<typeof failureSchema>
 
-export const authorSchema = z.object({ id: z.string(), name: textSchema })
+export const authorSchema = z.object({ id: textSchema, name: textSchema })
 export type Author = z.infer<typeof authorSchema>
 
 const instantSchema = z.iso.datetime()
 
 const common = {
   /** Stable name of the entry in its session; a later version under the same key replaces the earlier one. */
-  key: z.string().min(1).max(200),
+  key: z.string().min(1).max(200).transform(storableText),
   /** Id of the turn's first prompt; null for what belongs to no turn. */
   turnId: promptIdSchema.nullable(),
   /** Tombstone: the entry was undone. */
@@ -62,7 +62,7 @@ const kinds = [
     attempt: z.int().positive(),
     text: textSchema,
     author: authorSchema,
-    attachments: z.array(z.object({ fileId: z.string(), name: textSchema })),
+    attachments: z.array(z.object({ fileId: textSchema, name: textSchema })),
     state: promptStateSchema,
     error: failureSchema.nullable(),
   }),
@@ -81,7 +81,7 @@ const kinds = [
     bytes: z.int().nonnegative(),
     startedAt: instantSchema.nullable(),
     endedAt: instantSchema.nullable(),
-    childSessionId: z.string().optional(),
+    childSessionId: textSchema.optional(),
   }),
   z.object({
     ...common,
@@ -89,8 +89,8 @@ const kinds = [
     items: z.array(z.object({ text: textSchema, state: textSchema })),
   }),
   z.object({ ...common, kind: z.literal("changes"), files: z.array(changedFileSchema) }),
-  z.object({ ...common, kind: z.literal("gate"), gateId: z.string(), question: jsonSchema }),
-  z.object({ ...common, kind: z.literal("image"), fileId: z.string(), alt: textSchema }),
+  z.object({ ...common, kind: z.literal("gate"), gateId: textSchema, question: jsonSchema }),
+  z.object({ ...common, kind: z.literal("image"), fileId: textSchema, alt: textSchema }),
   z.object({
     ...common,
     kind: z.literal("status"),
