@@ -35,5 +35,8 @@ export function database(): Database {
   return shared
 }
 
+/** A piece of a raw query, with its parameters. */
+export const sql = Prisma.sql
+
 /** Writes NULL into a JSON column; a plain null would be ambiguous with JSON's own. */
 export const SQL_NULL = Prisma.DbNull

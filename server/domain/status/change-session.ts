@@ -1,20 +1,23 @@
 import type { Session } from "../../../prisma/generated/client.ts"
-import type { Transaction } from "../../db.ts"
-import type { SystemContext } from "../context.ts"
+import { sql, type Transaction } from "../../db.ts"
+import type { Actor, SystemContext } from "../context.ts"
 import { NotFound } from "../errors.ts"
 import { refreshStatus } from "./refresh-status.ts"
+
+/** With an actor, only the sessions of that actor's team are found. */
+type Reach = { actor?: Pick<Actor, "teamId"> }
 
 /**
  * Runs `change` in one transaction that holds the session's lock, then refreshes its status. Every change of a
  * session's rows goes through here, so changes of one session happen one after the other and cannot deadlock.
  */
 export function changeSession<T>(
-  ctx: Pick<SystemContext, "db" | "now">,
+  ctx: Pick<SystemContext, "db" | "now"> & Reach,
   sessionId: string,
   change: (tx: Transaction, session: Session) => Promise<T>,
 ): Promise<T> {
   return ctx.db.$transaction(async (tx) => {
-    const session = await lockSession(tx, sessionId)
+    const session = await lockSession(tx, sessionId, ctx)
     const result = await change(tx, session)
     await refreshStatus(tx, sessionId, ctx.now())
     return result
@@ -22,9 +25,14 @@ export function changeSession<T>(
 }
 
 /** Takes the session's lock, without which none of its rows is changed, and reads it. */
-export async function lockSession(tx: Transaction, sessionId: string): Promise<Session> {
-  await tx.$executeRaw`select 1 from "Session" where id = ${sessionId} for no key update`
-  const session = await tx.session.findUnique({ where: { id: sessionId } })
+export async function lockSession(
+  tx: Transaction,
+  sessionId: string,
+  { actor }: Reach = {},
+): Promise<Session> {
+  const inReach = actor ? sql`"teamId" = ${actor.teamId}` : sql`true`
+  const [session] = await tx.$queryRaw<Session[]>`
+    select * from "Session" where id = ${sessionId} and ${inReach} for no key update`
   if (!session) throw new NotFound("session", sessionId)
   return session
 }
