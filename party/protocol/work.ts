@@ -24,6 +24,8 @@ export const claimSchema = z.object({
   ...attemptRefSchema.shape,
   generation: z.int().positive(),
   turnId: promptIdSchema,
+  /** The attempt whose turn this one joins at the agent's next step; left out for a turn of its own. */
+  steers: attemptRefSchema.optional(),
   text: textSchema,
   author: authorSchema,
   attachments: z.array(z.object({ fileId: z.string(), name: textSchema })),
@@ -70,6 +72,8 @@ const runnerReports = [
     state: terminalStateSchema,
     error: failureSchema.nullable(),
   }),
+  /** A steer whose host ended before the agent took it: its prompt goes back to the head of the queue. */
+  z.object({ type: z.literal("attempt.returned"), ...attemptRefSchema.shape }),
   z.object({
     type: z.literal("boot.phase"),
     generation: z.int().positive(),

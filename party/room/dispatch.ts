@@ -1,9 +1,11 @@
-import { type DraftEntry, type Failure, type PromptState, promptKey } from "../protocol/entry.ts"
+import type { Failure } from "../protocol/entry.ts"
 import type { AttemptRef, Claim, ReportOf, TerminalState } from "../protocol/work.ts"
 import { appendEntry, appendReport } from "./append.ts"
 import { flush } from "./flush.ts"
 import { ingestNow } from "./ingest-due.ts"
 import type { Outcome } from "./meta.ts"
+import { promptEntry } from "./prompt-entry.ts"
+import { endSteers, findSteer, joinHost, sendSteers, takeSteerReport } from "./steers.ts"
 import { note, type Step, toRunner } from "./step.ts"
 import { closeOpenParts } from "./timeline.ts"
 import { isSame, liveWork, refOf, runnerIsReady } from "./work.ts"
@@ -14,19 +16,27 @@ export function assign(step: Step, claim: Claim): Failure | null {
   const refusal = refusalOf(step, claim)
   if (refusal) return refusal
   const live = liveWork(state)
-  if (live && isSame(live.claim, claim)) return null
-  if (live) return failure("busy", "Another attempt is running in this session.")
+  if ((live && isSame(live.claim, claim)) || findSteer(state, claim)) return null
+  if (live && !claim.steers) return failure("busy", "Another attempt is running in this session.")
   if (reader.lastAttempt(claim.promptId) >= claim.attempt) {
     return failure("attempt-over", "This attempt has ended.")
   }
+  state.pending.attempts.push(refOf(claim))
+  if (claim.steers) {
+    joinHost(step, claim, claim.steers)
+    if (!live) wantClaim(step)
+  } else begin(step, claim)
+  flush(step)
+  return null
+}
+
+function begin(step: Step, claim: Claim): void {
+  const { state } = step
   state.meta.work = { phase: "assigned", claim, stopRequested: false }
   state.dirty.add("work")
-  state.pending.attempts.push(refOf(claim))
   appendEntry(step, promptEntry(claim, "dispatched", null))
   state.claim.dueAt = null
   sendRun(step)
-  flush(step)
-  return null
 }
 
 /** Goes on where the attempt in hand stands: after each hello, and when the sandbox is ready (D5). */
@@ -37,17 +47,20 @@ export function resumeWork(step: Step) {
   if (!runnerIsReady(state)) return
   if (live.phase === "assigned" || live.phase === "sent") sendRun(step)
   else toRunner(step, { type: "report", ...refOf(live.claim) })
+  sendSteers(step)
   if (live.stopRequested) toRunner(step, { type: "stop", ...refOf(live.claim) })
 }
 
 /** Applies what the runner says about an attempt. What concerns no live attempt is only logged (D7, D9). */
 export function takeAttemptReport(
   step: Step,
-  report: ReportOf<"attempt.accepted" | "attempt.running" | "attempt.ended">,
+  report: ReportOf<"attempt.accepted" | "attempt.running" | "attempt.ended" | "attempt.returned">,
 ) {
   const { state } = step
+  const steer = findSteer(state, report)
+  if (steer) return takeSteerReport(step, steer, report)
   const live = liveWork(state)
-  if (!live || !isSame(live.claim, report)) {
+  if (!live || !isSame(live.claim, report) || report.type === "attempt.returned") {
     return note(step, "report-refused", { report: report.type, ...refOf(report) })
   }
   state.acceptance = null
@@ -62,12 +75,13 @@ export function takeAttemptReport(
       appendEntry(step, promptEntry(live.claim, "running", null))
       break
     case "attempt.ended":
-      endAttempt(step, report.state, report.error)
+      endAttempt(step, { state: report.state, error: report.error, reportedByRunner: true })
       return
   }
   state.dirty.add("work")
   appendReport(step, report)
   ingestNow(step)
+  sendSteers(step)
 }
 
 /** Asks the runner to stop, or ends an attempt that no runner has seen (D12). False when the attempt is unknown. */
@@ -75,7 +89,7 @@ export function stopAttempt(step: Step, ref: AttemptRef): boolean {
   const { state, reader } = step
   const live = liveWork(state)
   if (!live || !isSame(live.claim, ref)) return reader.lastAttempt(ref.promptId) >= ref.attempt
-  if (live.phase === "assigned") endAttempt(step, "stopped", null)
+  if (live.phase === "assigned") giveUp(step, "stopped", null)
   else {
     live.stopRequested = true
     state.dirty.add("work")
@@ -88,9 +102,12 @@ export function stopAttempt(step: Step, ref: AttemptRef): boolean {
 /** Ends the live attempt from this side: its sandbox is given up, or the session is over. */
 export function giveUpAttempt(step: Step, reason: Failure): void {
   const live = liveWork(step.state)
-  if (live?.stopRequested) endAttempt(step, "stopped", null)
-  else if (live) endAttempt(step, "interrupted", reason)
+  if (live?.stopRequested) giveUp(step, "stopped", null)
+  else if (live) giveUp(step, "interrupted", reason)
 }
+
+const giveUp = (step: Step, state: TerminalState, error: Failure | null) =>
+  endAttempt(step, { state, error, reportedByRunner: false })
 
 /** A runner that does not accept in time is asked once, then counts as lost; the server decides (D8). */
 export function checkAcceptance(step: Step) {
@@ -127,12 +144,17 @@ function sendRun(step: Step): void {
 }
 
 /** The terminal entry is the attempt's last item, after all of its parts are closed (D10). */
-function endAttempt(step: Step, state: TerminalState, error: Failure | null): void {
+function endAttempt(
+  step: Step,
+  end: { state: TerminalState; error: Failure | null; reportedByRunner: boolean },
+): void {
   const live = liveWork(step.state)
   if (!live) return
   const { claim } = live
+  const { state, error } = end
   const outcome: Outcome = { ...refOf(claim), state }
   closeOpenParts(step)
+  endSteers(step, end)
   appendReport(step, { type: "attempt.ended", ...outcome, error })
   const seq = appendEntry(step, promptEntry(claim, state, error))
   step.state.meta.work = { phase: "ended", generation: claim.generation, outcome, seq }
@@ -150,12 +172,6 @@ function refusalOf({ state }: Step, claim: Claim): Failure | null {
   if (claim.generation < generation)
     return failure("stale-generation", "A newer sandbox took over.")
   return null
-}
-
-function promptEntry(claim: Claim, state: PromptState, error: Failure | null): DraftEntry {
-  const { promptId, attempt, turnId, text, author, attachments } = claim
-  const key = promptKey(promptId)
-  return { key, turnId, kind: "prompt", promptId, attempt, text, author, attachments, state, error }
 }
 
 const failure = (reason: string, message: string): Failure => ({ reason, message })

@@ -22,6 +22,12 @@ export type Work =
   | { phase: "ended"; generation: number; outcome: Outcome; seq: number }
 
 /**
+ * A prompt that joins the live attempt's turn. `assigned`, `sent` and `accepted` as above; `running` once the agent has
+ * taken it.
+ */
+export type Steer = { phase: "assigned" | "sent" | "accepted" | "running"; claim: Claim }
+
+/**
  * Small durable facts, one storage row per key so that a flush rewrites only what changed: the log's counters move
  * with every flush, `work` holds a whole prompt.
  */
@@ -43,6 +49,8 @@ export type RoomMeta = {
   /** Why the session is over. */
   ended: Failure | null
   work: Work | null
+  /** Steers of the live attempt, in the order in which they came. */
+  steers: Steer[]
   /** The runner's outbox: everything up to `acked` is stored. */
   stream: { generation: number; streamId: string; acked: number } | null
   /** Keys of texts and tools that are not finished, by which a restart finds them. */

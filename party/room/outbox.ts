@@ -62,6 +62,7 @@ function takeReport(step: Step, report: RunnerReport) {
     case "attempt.accepted":
     case "attempt.running":
     case "attempt.ended":
+    case "attempt.returned":
       return takeAttemptReport(step, report)
     case "turn.diff":
       appendReport(step, report)

@@ -85,6 +85,7 @@ export function initialState(
     fence: { generation: 0, teamId: null, ended: null },
     ended: null,
     work: null,
+    steers: [],
     stream: null,
     open: [],
     statusVersion: 0,

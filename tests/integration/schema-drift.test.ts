@@ -31,12 +31,14 @@ const VALID = `
 const attempt = (columns: {
   number?: number
   steer?: boolean
+  host?: string
   state?: string
   ended?: boolean
 }) => {
   const { number = 1, steer = false, state = "running", ended = false } = columns
-  return `insert into "Attempt" ("promptId", number, "sessionId", generation, steer, state, "createdAt", "endedAt")
-          values ('prm_2', ${number}, 'ses_1', 1, ${steer}, '${state}', now(), ${ended ? "now()" : "null"})`
+  const host = columns.host ?? (steer ? "'prm_1', 1" : "null, null")
+  return `insert into "Attempt" ("promptId", number, "sessionId", generation, steer, "hostPromptId", "hostNumber", state, "createdAt", "endedAt")
+          values ('prm_2', ${number}, 'ses_1', 1, ${steer}, ${host}, '${state}', now(), ${ended ? "now()" : "null"})`
 }
 const sandbox = (state: string) =>
   `insert into "Sandbox" ("sessionId", generation, provider, state, "linkSince", "createdAt")
@@ -52,6 +54,11 @@ const REFUSED: Record<string, string[]> = {
     attempt({ state: "withdrawn", ended: true }),
   ],
   attempt_end: [attempt({ state: "succeeded" }), attempt({ steer: true, ended: true })],
+  attempt_host: [
+    attempt({ steer: true, host: "null, null" }),
+    attempt({ steer: true, host: "'prm_1', null" }),
+    attempt({ state: "failed", ended: true, host: "'prm_1', 1" }),
+  ],
   prompt_text_not_empty: [`update "Prompt" set text = ''`],
   prompt_end: [
     `update "Prompt" set state = 'withdrawn' where id = 'prm_2'`,

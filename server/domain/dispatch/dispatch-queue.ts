@@ -1,13 +1,11 @@
 import type { Claim } from "#protocol/work"
 import type { Session } from "../../../prisma/generated/client.ts"
 import type { Transaction } from "../../db.ts"
-import { addJob } from "../../jobs/queue.ts"
 import type { SystemContext } from "../context.ts"
-import { LIVE_ATTEMPT, requestSandbox } from "../sandboxes/index.ts"
+import { requestSandbox } from "../sandboxes/index.ts"
 import { claimNext } from "./claim-next.ts"
-
-/** Time that the direct call to the room has before the deliver job does it instead. */
-const DIRECT_CALL_MS = 2_000
+import { addDeliver, DIRECT_CALL_MS } from "./deliver-later.ts"
+import { readDispatchFacts } from "./dispatch-facts.ts"
 
 /**
  * Sees to it that a newly queued prompt of the session runs: wakes the session when it has no sandbox, claims at once
@@ -19,25 +17,14 @@ export async function dispatchQueue(
   ctx: SystemContext,
   session: Session,
 ): Promise<Claim | null> {
-  if ((await requestSandbox(tx, ctx, session.id)) !== null) return null
-  const sandbox = await tx.sandbox.findUnique({
-    where: { sessionId_generation: { sessionId: session.id, generation: session.generation } },
-  })
-  if (sandbox?.state !== "ready") return null
-  const busy = await tx.attempt.count({
-    where: { sessionId: session.id, steer: false, state: { in: [...LIVE_ATTEMPT] } },
-  })
-  if (busy > 0) return null
-  const claim = sandbox.link === "connected" ? await claimNext(tx, ctx, session) : null
-  await addJob(
-    tx,
-    "deliver",
-    { sessionId: session.id },
-    {
-      jobKey: `deliver:${session.id}`,
-      runAt: claim ? new Date(ctx.now().getTime() + DIRECT_CALL_MS) : undefined,
-    },
-  )
+  const facts = await readDispatchFacts(tx, session)
+  if (!facts.awake) {
+    await requestSandbox(tx, ctx, session.id)
+    return null
+  }
+  if (!facts.ready || facts.live?.steer === false) return null
+  const claim = facts.connected ? await claimNext(tx, ctx, session, facts) : null
+  await addDeliver(tx, ctx, session.id, claim)
   return claim
 }
 

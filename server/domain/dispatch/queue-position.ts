@@ -1,16 +1,39 @@
-import type { Transaction } from "../../db.ts"
+import { sql, type Transaction } from "../../db.ts"
 
 /** Position behind every prompt of the session. */
 export async function tailPosition(tx: Transaction, sessionId: string): Promise<number> {
-  const { _max } = await tx.prompt.aggregate({ where: { sessionId }, _max: { position: true } })
-  return Math.floor(_max.position ?? 0) + 1
+  return positionOf(tx, sqlTail(sessionId))
 }
 
-/** Position before every queued prompt of the session. */
-export async function headPosition(tx: Transaction, sessionId: string): Promise<number> {
-  const { _min } = await tx.prompt.aggregate({
-    where: { sessionId, state: "queued" },
-    _min: { position: true },
-  })
-  return _min.position === null ? tailPosition(tx, sessionId) : Math.ceil(_min.position) - 1
+/** Position before every queued prompt of the session, but behind steers that were sent before `sentAt`. */
+export async function headPosition(
+  tx: Transaction,
+  sessionId: string,
+  sentAt?: Date,
+): Promise<number> {
+  return positionOf(tx, sqlHead(sessionId, sentAt))
+}
+
+/** Both as a piece of a query that writes the prompt. */
+export const sqlTail = (sessionId: string) => sql`(
+  select coalesce(floor(max(position)), 0) + 1 from "Prompt" where "sessionId" = ${sessionId})`
+
+export function sqlHead(sessionId: string, sentAt: Date = new Date(0)) {
+  return sql`(
+    with queued as (
+      select position, mode = 'steer' and "createdAt" < ${sentAt}::timestamptz as earlier
+        from "Prompt" where "sessionId" = ${sessionId} and state = 'queued'),
+    place as (
+      select (select max(position) from queued where earlier) as behind)
+    select case
+             when behind is null then coalesce(ceil(min(position)) - 1, ${sqlTail(sessionId)})
+             else coalesce((behind + min(position) filter (where position > behind)) / 2, behind + 1)
+           end
+      from place left join queued on true group by behind)`
+}
+
+async function positionOf(tx: Transaction, place: ReturnType<typeof sql>): Promise<number> {
+  const [row] = await tx.$queryRaw<{ position: number }[]>`select ${place} as position`
+  if (!row) throw new Error("PostgreSQL answered a scalar query without a row.")
+  return row.position
 }

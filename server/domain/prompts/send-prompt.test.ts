@@ -123,7 +123,7 @@ test("[D3] only the room of the newest sandbox gets a claim: older ones are stal
   expect(await ask(3)).toEqual({ kind: "claim", claim: null })
 })
 
-test("a steer goes before what waits, and the status says that it runs next", async () => {
+test("a steer whose host is not accepted yet goes before what waits, and the status says that it runs next", async () => {
   const ctx = await createContext(system)
   const { session } = await idleSession(ctx)
   await sendPrompt(ctx, wish(session, "runs"))

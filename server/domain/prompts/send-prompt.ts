@@ -1,18 +1,18 @@
 import * as z from "zod"
 import { promptIdSchema, sessionIdSchema } from "#protocol/ids"
 import type { Claim } from "#protocol/work"
-import type { Session } from "../../../prisma/generated/client.ts"
-import { isUniqueViolation } from "../../database-errors.ts"
+import type { Prompt, Session } from "../../../prisma/generated/client.ts"
 import type { Transaction } from "../../db.ts"
-import { findSession, requireWrite } from "../access/index.ts"
+import { requireWrite } from "../access/index.ts"
 import type { DomainContext } from "../context.ts"
 import {
   agentSchema,
   bodyHash,
+  claimSteer,
   dispatchQueue,
-  headPosition,
   promptText,
-  tailPosition,
+  sqlHead,
+  sqlTail,
   tellRoom,
 } from "../dispatch/index.ts"
 import { Conflict } from "../errors.ts"
@@ -30,78 +30,81 @@ export const sendPromptInput = z.strictObject({
   /** Left out: the session's. */
   model: z.string().max(200).optional(),
   agent: agentSchema.optional(),
-  /** `steer` goes to the head of the queue, `queue` to its end. */
+  /** `steer` joins the running prompt at the agent's next step, or else goes to the head of the queue. */
   mode: z.enum(["queue", "steer"]).default("queue"),
 })
 export type SendPromptInput = Omit<z.infer<typeof sendPromptInput>, "promptId" | "sessionId"> &
   PromptRef & { sessionId: string }
 
 /**
- * Queues a prompt and wakes the session if need be. When the session is idle the prompt is claimed in the same
- * transaction and its room told at once.
+ * Queues a prompt and wakes the session if need be. When the session is idle, or the prompt steers one that runs, it is
+ * claimed in the same transaction and its room told at once.
  */
 export async function sendPrompt(ctx: DomainContext, input: SendPromptInput): Promise<PromptShape> {
   requireWrite(ctx)
   const text = promptText(input.text)
   const { sessionId, promptId } = input
-  const found = await findSession(ctx, sessionId)
-  const wish = {
-    id: promptId,
-    text,
-    mode: input.mode,
-    model: input.model === undefined ? found.model : chooseModel(ctx.settings, input.model),
-    agent: input.agent ?? found.agent,
-    bodyHash: bodyHash([sessionId, input.text, input.model, input.agent, input.mode]),
-  }
-  const claim = await changeSession(ctx, sessionId, (tx, session) =>
-    insertPrompt(tx, ctx, session, wish),
-  ).catch((error: unknown) => {
-    throw isUniqueViolation(error) ? idReused() : error
+  const claim = await changeSession(ctx, sessionId, (tx, session) => {
+    const wish = {
+      id: promptId,
+      text,
+      mode: input.mode,
+      model: input.model === undefined ? session.model : chooseModel(ctx.settings, input.model),
+      agent: input.agent ?? session.agent,
+      bodyHash: bodyHash([sessionId, input.text, input.model, input.agent, input.mode]),
+    }
+    return queuePrompt(tx, ctx, session, wish)
   })
   await tellRoom(ctx, sessionId, claim)
   return readPrompt(ctx, promptId)
 }
 
-type Wish = {
-  id: string
-  text: string
-  mode: "queue" | "steer"
-  model: string
-  agent: string
-  bodyHash: string
-}
+type Wish = Pick<Prompt, "id" | "text" | "mode" | "model" | "agent" | "bodyHash">
 
-async function insertPrompt(
+async function queuePrompt(
   tx: Transaction,
   ctx: DomainContext,
   session: Session,
   wish: Wish,
 ): Promise<Claim | null> {
-  const known = await tx.prompt.findUnique({ where: { id: wish.id } })
-  if (known) {
-    if (known.bodyHash === wish.bodyHash) return null
-    throw idReused()
+  if (session.endedAt || !(await insertPrompt(tx, ctx, session, wish))) {
+    return answerKnown(tx, wish)
   }
-  if (session.endedAt) {
-    throw new Conflict("session-ended", "The session has ended. Create a new one to go on.")
-  }
-  const now = ctx.now()
-  const position = wish.mode === "steer" ? headPosition : tailPosition
-  await tx.prompt.create({
-    data: {
-      ...wish,
-      sessionId: session.id,
-      authorId: ctx.actor.userId,
-      position: await position(tx, session.id),
-      createdAt: now,
-    },
-  })
-  await tx.session.update({
-    where: { id: session.id },
-    data: { lastActivityAt: now, archivedAt: null },
-  })
-  return dispatchQueue(tx, ctx, session)
+  const claim = wish.mode === "steer" ? await claimSteer(tx, ctx, session, wish.id) : null
+  return claim ?? dispatchQueue(tx, ctx, session)
 }
 
-const idReused = () =>
-  new Conflict("prompt-id-reused", "This prompt id belongs to another prompt. Use a new id.")
+/** Writes the prompt and that its session is in use, in one statement. False when the id is taken. */
+async function insertPrompt(
+  tx: Transaction,
+  ctx: DomainContext,
+  { id: sessionId }: Session,
+  { id, text, mode, model, agent, bodyHash: hash }: Wish,
+): Promise<boolean> {
+  const now = ctx.now()
+  const position = mode === "steer" ? sqlHead(sessionId, now) : sqlTail(sessionId)
+  const written = await tx.$executeRaw`
+    with inserted as (
+      insert into "Prompt" (id, "sessionId", "authorId", text, mode, model, agent, position,
+                            "bodyHash", "createdAt")
+      values (${id}, ${sessionId}, ${ctx.actor.userId}, ${text}, ${mode}::"PromptMode", ${model},
+              ${agent}, ${position}, ${hash}, ${now}::timestamptz)
+      on conflict (id) do nothing
+      returning "createdAt")
+    update "Session" s set "lastActivityAt" = inserted."createdAt", "archivedAt" = null
+      from inserted where s.id = ${sessionId}`
+  return written > 0
+}
+
+/** Nothing was written: the prompt is a repeat, or its id another's, or its session over. */
+async function answerKnown(tx: Transaction, wish: Wish): Promise<null> {
+  const known = await tx.prompt.findUnique({ where: { id: wish.id } })
+  if (known?.bodyHash === wish.bodyHash) return null
+  if (known) {
+    throw new Conflict(
+      "prompt-id-reused",
+      "This prompt id belongs to another prompt. Use a new id.",
+    )
+  }
+  throw new Conflict("session-ended", "The session has ended. Create a new one to go on.")
+}

@@ -15,7 +15,7 @@ const DIRECT_CALL_MS = 2_000
 
 /**
  * Asks the room to stop the prompt's running attempt (D12). After a terminal state it does nothing; a prompt still in
- * the queue is to be withdrawn instead.
+ * the queue is to be withdrawn instead, and one that steers ends with its host.
  */
 export async function stopPrompt(ctx: DomainContext, ref: PromptRef): Promise<PromptShape> {
   requireWrite(ctx)
@@ -51,7 +51,13 @@ async function requestStop(
     take: 1,
   })
   if (!attempt) return null
-  const { number } = attempt
+  const { number, hostPromptId } = attempt
+  if (hostPromptId !== null) {
+    throw new Conflict(
+      "prompt-is-steer",
+      `This prompt joined another one and has no turn of its own. Stop prompt ${hostPromptId} instead.`,
+    )
+  }
   await tx.attempt.updateMany({
     where: { promptId, number, stopRequestedAt: null },
     data: { stopRequestedAt: ctx.now() },

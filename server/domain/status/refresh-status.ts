@@ -1,4 +1,4 @@
-import type { Transaction } from "../../db.ts"
+import { sql, type Transaction } from "../../db.ts"
 import { addJob } from "../../jobs/queue.ts"
 import { NotFound } from "../errors.ts"
 import { type StatusFacts, type StatusWithReason, sessionStatus } from "./session-status.ts"
@@ -12,16 +12,15 @@ export async function refreshStatus(tx: Transaction, sessionId: string, now: Dat
   const { status, reason } = sessionStatus(facts)
   if (status === stored.status && reason === stored.reason) return
   const version = stored.version + 1
-  await tx.session.update({
-    where: { id: sessionId },
-    data: {
-      status,
-      statusReason: reason,
-      statusVersion: version,
-      statusSince: status === stored.status ? undefined : now,
-    },
-  })
-  await tx.statusChange.create({ data: { sessionId, version, status, reason, at: now } })
+  const since = status === stored.status ? sql`"statusSince"` : sql`${now}::timestamptz`
+  await tx.$executeRaw`
+    with changed as (
+      update "Session"
+         set status = ${status}::"SessionStatus", "statusReason" = ${reason},
+             "statusVersion" = ${version}, "statusSince" = ${since}
+       where id = ${sessionId})
+    insert into "StatusChange" ("sessionId", version, status, reason, at)
+    values (${sessionId}, ${version}, ${status}::"SessionStatus", ${reason}, ${now}::timestamptz)`
   await addJob(tx, "announce-status", { sessionId }, { jobKey: `announce:${sessionId}` })
 }
 
@@ -33,6 +32,7 @@ type FactsRow = {
   attempt: StatusFacts["attempt"]
   queued: number
   steerQueued: boolean
+  steerJoins: boolean
 }
 
 /** All that the status follows from, in one query: it is asked at the end of almost every transaction. */
@@ -53,6 +53,8 @@ async function readFacts(tx: Transaction, sessionId: string): Promise<FactsRow> 
               from "Attempt" a
              where a."sessionId" = s.id and a.state in ('dispatched', 'running') and not a.steer
              limit 1) as attempt,
+           exists (select 1 from "Attempt" a
+                    where a."sessionId" = s.id and a.state = 'dispatched' and a.steer) as "steerJoins",
            q.queued, q."steerQueued"
       from "Session" s
      cross join lateral (

@@ -18,6 +18,7 @@ const facts = (fields: Partial<StatusFacts>): StatusFacts => ({
   attempt: null,
   queued: 0,
   steerQueued: false,
+  steerJoins: false,
   ...fields,
 })
 
@@ -33,6 +34,7 @@ test.each<[string, Partial<StatusFacts>]>([
   ["idle", {}],
   ["working", { attempt: running }],
   ["working", { queued: 2 }],
+  ["working", { steerJoins: true }],
   ["working", { attempt: running, sandbox: sandbox({ link: "lost" }) }],
   ["idle", { sandbox: sandbox({ link: "lost" }) }],
   ["sleeping", { sandbox: sandbox({ state: "stopped" }) }],
@@ -65,4 +67,6 @@ test("a stop that was asked for, and a steer that waits, are said", () => {
   const stopping = facts({ attempt: { state: "running", stopRequested: true } })
   expect(sessionStatus(stopping).reason).toContain("Stops")
   expect(sessionStatus(facts({ attempt: running, steerQueued: true })).reason).toContain("steer")
+  const joining = facts({ attempt: running, steerJoins: true, steerQueued: true })
+  expect(sessionStatus(joining).reason).toContain("joins")
 })

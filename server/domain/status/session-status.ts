@@ -19,6 +19,8 @@ export type StatusFacts = {
   queued: number
   /** A queued prompt was meant to steer the running one. */
   steerQueued: boolean
+  /** A steer was claimed and the agent has not taken it yet. */
+  steerJoins: boolean
 }
 
 export type StatusWithReason = { status: SessionStatus; reason: string }
@@ -55,7 +57,8 @@ export function sessionStatus(facts: StatusFacts): StatusWithReason {
 }
 
 function readyStatus(facts: StatusFacts, link: "absent" | "connected" | "lost"): StatusWithReason {
-  const busy = facts.attempt !== null || facts.queued > 0
+  const waits = facts.queued > 0 || facts.steerJoins
+  const busy = facts.attempt !== null || waits
   if (link !== "connected") {
     return {
       status: busy ? "working" : "idle",
@@ -63,15 +66,16 @@ function readyStatus(facts: StatusFacts, link: "absent" | "connected" | "lost"):
     }
   }
   if (facts.attempt) return { status: "working", reason: attemptReason(facts, facts.attempt) }
-  if (facts.queued > 0) return { status: "working", reason: "Goes on to the next prompt." }
+  if (waits) return { status: "working", reason: "Goes on to the next prompt." }
   return { status: "idle", reason: "Waits for the next prompt." }
 }
 
 function attemptReason(
-  { steerQueued }: StatusFacts,
+  { steerJoins, steerQueued }: StatusFacts,
   attempt: NonNullable<StatusFacts["attempt"]>,
 ): string {
   if (attempt.stopRequested) return "Stops the running prompt."
+  if (steerJoins) return "Works on a prompt; a steer joins it at the agent's next step."
   if (steerQueued) return "Works on a prompt; the steer runs next, right after it."
   return "Works on a prompt."
 }

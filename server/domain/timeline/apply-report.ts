@@ -5,6 +5,7 @@ import type { SystemContext } from "../context.ts"
 import { modelCostMicros } from "../models/index.ts"
 import { applyAttemptReport } from "./apply-attempt-report.ts"
 import { applyBootPhase, applyBootReady, applyRunnerLink } from "./apply-boot-report.ts"
+import { returnSteer } from "./return-steer.ts"
 
 /** Applies one durable fact of the room's log. The caller holds the session's lock. */
 export async function applyReport(
@@ -18,6 +19,8 @@ export async function applyReport(
     case "attempt.running":
     case "attempt.ended":
       return applyAttemptReport(tx, ctx, report)
+    case "attempt.returned":
+      return returnSteer(tx, ctx, session, report)
     case "boot.phase":
       return applyBootPhase(tx, ctx, session.id, report)
     case "boot.ready":

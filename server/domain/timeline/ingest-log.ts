@@ -1,4 +1,5 @@
 import type { LogItem, RoomPostOf } from "#protocol/call"
+import type { Report } from "#protocol/work"
 import type { Session } from "../../../prisma/generated/client.ts"
 import type { Transaction } from "../../db.ts"
 import { addJob } from "../../jobs/queue.ts"
@@ -8,6 +9,9 @@ import { applyReport } from "./apply-report.ts"
 import { storeEntries } from "./store-entries.ts"
 
 const REMIND_AFTER_MS = 3_000
+
+/** After these the session may go on to its next prompt. */
+const FREES: ReadonlySet<Report["type"]> = new Set(["attempt.ended", "attempt.returned"])
 
 export type IngestResult =
   | { kind: "ingested"; ingestedSeq: number }
@@ -59,7 +63,7 @@ async function take(
     data: { epoch, ingestedSeq: to, lastActivityAt: now },
   })
   if (reports.length === 0) return
-  if (reports.some(({ report }) => report.type === "attempt.ended")) await goOn(tx, session, now)
+  if (reports.some(({ report }) => FREES.has(report.type))) await goOn(tx, session, now)
   await refreshStatus(tx, session.id, now)
 }
 

@@ -4,23 +4,30 @@ import { LIVE_ATTEMPT } from "../../domain/sandboxes/index.ts"
 import { callRoom } from "../call-room.ts"
 import type { JobContext, JobHandler } from "../context.ts"
 
-/** Tells the room of a claim that it may not have, or that there may be something to claim. */
+/** Tells the room of claims that it may not have, or that there may be something to claim. */
 export const deliver: JobHandler<"deliver"> = async (ctx, { sessionId }) => {
   const session = await ctx.db.session.findUnique({
     where: { id: sessionId },
     include: {
-      attempts: { where: { steer: false, state: { in: [...LIVE_ATTEMPT] } } },
+      attempts: {
+        where: { state: { in: [...LIVE_ATTEMPT] } },
+        orderBy: [{ steer: "asc" }, { createdAt: "asc" }],
+      },
       sandboxes: { where: { state: "ready" } },
     },
   })
   if (!session || session.endedAt) return
   const ready = session.sandboxes.some(({ generation }) => generation === session.generation)
   if (!ready) return
-  const attempt = session.attempts[0]
-  if (!attempt) return report(ctx, sessionId, await callRoom(ctx, sessionId, { call: "pull" }))
-  if (attempt.generation !== session.generation || attempt.acceptedAt) return
-  const claim = await readClaim(ctx.db, ctx, attempt)
-  report(ctx, sessionId, await callRoom(ctx, sessionId, { call: "run", claim }))
+  const { attempts, generation } = session
+  if (attempts.length === 0) {
+    return report(ctx, sessionId, await callRoom(ctx, sessionId, { call: "pull" }))
+  }
+  for (const attempt of attempts) {
+    if (attempt.generation !== generation || attempt.acceptedAt) continue
+    const claim = await readClaim(ctx.db, ctx, attempt)
+    report(ctx, sessionId, await callRoom(ctx, sessionId, { call: "run", claim }))
+  }
 }
 
 /** A room that says no has its reason: it is fenced, or still busy and will ask by itself. */
