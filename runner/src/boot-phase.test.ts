@@ -6,7 +6,11 @@ import { Failed } from "./failed.ts"
 function phase<Result>(work: (progress: PhaseProgress) => Promise<Result>, deadlineMs = 5_000) {
   const report = vi.fn<(report: RunnerReport) => void>()
   const stop = new AbortController()
-  const options = { phase: "clone" as const, generation: 2, deadlineMs, report, stop: stop.signal }
+  const options = {
+    phase: "clone" as const,
+    what: "Cloning https://x/y",
+    ...{ generation: 2, deadlineMs, report, stop: stop.signal },
+  }
   const result = runPhase(options, work)
   const reported = () => report.mock.calls.map(([told]) => told)
   return { result, reported, stop }
@@ -60,7 +64,10 @@ describe("a phase", () => {
       return new Promise(() => undefined)
     }, 20)
 
-    await expect(result).rejects.toMatchObject({ reason: "clone-too-slow" })
+    await expect(result).rejects.toMatchObject({
+      reason: "clone-too-slow",
+      message: expect.stringMatching(/^Cloning https:\/\/x\/y took longer than /),
+    })
     say?.("still here")
 
     expect(aborted).toBe(true)

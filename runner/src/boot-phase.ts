@@ -4,6 +4,8 @@ import { Failed, failureOf } from "./failed.ts"
 export type PhaseOptions = {
   phase: BootPhase
   generation: number
+  /** What is done, for the sentence that it took too long. */
+  what: string
   deadlineMs: number
   report: (report: RunnerReport) => void
   /** Ends the phase without a report: nobody waits for it any more. */
@@ -25,10 +27,10 @@ export async function runPhase<Result>(
   options: PhaseOptions,
   work: (progress: PhaseProgress) => Promise<Result>,
 ): Promise<Result> {
-  const { phase, deadlineMs, stop } = options
+  const { phase, what, deadlineMs, stop } = options
   const startedAt = performance.now()
   const abort = new AbortController()
-  const timer = setTimeout(() => abort.abort(tooSlow(phase, deadlineMs)), deadlineMs)
+  const timer = setTimeout(() => abort.abort(tooSlow(phase, what, deadlineMs)), deadlineMs)
   const onStop = () => abort.abort(stop.reason)
   stop.addEventListener("abort", onStop)
   const late = new Promise<never>((_resolve, reject) => {
@@ -65,18 +67,12 @@ export async function runPhase<Result>(
   }
 }
 
-const SLOW: Record<BootPhase, { reason: string; what: string; next: string }> = {
-  machine: { reason: "machine-too-slow", what: "The machine", next: "Try again." },
-  clone: {
-    reason: "clone-too-slow",
-    what: "Cloning the repository",
-    next: "Try again; if it stays so, use a smaller repository or raise the clone deadline.",
-  },
-  agent: { reason: "agent-too-slow", what: "Starting the agent", next: "Try again." },
-  "warm-up": { reason: "warm-up-too-slow", what: "Warming up the agent", next: "Try again." },
+const NEXT: Partial<Record<BootPhase, string>> = {
+  clone: "Try again; if it stays so, use a smaller repository or raise the clone deadline.",
 }
 
-function tooSlow(phase: BootPhase, deadlineMs: number): Failed {
-  const { reason, what, next } = SLOW[phase]
-  return new Failed(reason, `${what} took longer than ${Math.round(deadlineMs / 1_000)} s. ${next}`)
+function tooSlow(phase: BootPhase, what: string, deadlineMs: number): Failed {
+  const seconds = Math.round(deadlineMs / 1_000)
+  const next = NEXT[phase] ?? "Try again."
+  return new Failed(`${phase}-too-slow`, `${what} took longer than ${seconds} s. ${next}`)
 }

@@ -7,6 +7,7 @@ import type { RunnerEnvironment } from "./env.ts"
 import { Failed } from "./failed.ts"
 import type { Log } from "./log.ts"
 import { type Checkout, prepareCheckout } from "./workspace/clone.ts"
+import { withoutPassword } from "./workspace/clone-failure.ts"
 
 export type Booted = { checkout: Checkout; agent: Agent }
 
@@ -30,7 +31,12 @@ export async function boot(options: BootOptions): Promise<Booted> {
   const { sessionId, generation, deadlines, repoUrl, branch } = spec
   const phase = { generation, report, stop }
 
-  const cloning = { ...phase, phase: "clone" as const, deadlineMs: deadlines.cloneMs }
+  const cloning = {
+    ...phase,
+    phase: "clone" as const,
+    what: `Cloning ${withoutPassword(repoUrl)}`,
+    deadlineMs: deadlines.cloneMs,
+  }
   const checkout = await runPhase(cloning, ({ signal, detail }) =>
     prepareCheckout({
       repoUrl,
@@ -44,7 +50,12 @@ export async function boot(options: BootOptions): Promise<Booted> {
     }),
   )
 
-  const starting = { ...phase, phase: "agent" as const, deadlineMs: deadlines.agentMs + MARGIN_MS }
+  const starting = {
+    ...phase,
+    phase: "agent" as const,
+    what: "Starting the agent",
+    deadlineMs: deadlines.agentMs + MARGIN_MS,
+  }
   const agent = await runPhase(starting, () =>
     startAgent({
       spec,
@@ -69,7 +80,12 @@ export async function warmUp(agent: Agent, options: BootOptions): Promise<void> 
   const { environment, report, log, stop } = options
   const { generation, deadlines } = environment.spec
   const deadlineMs = deadlines.warmUpMs + MARGIN_MS
-  await runPhase({ generation, report, stop, phase: "warm-up", deadlineMs }, ({ detail }) =>
+  const warming = {
+    ...{ generation, report, stop, deadlineMs },
+    phase: "warm-up" as const,
+    what: "Warming up the agent",
+  }
+  await runPhase(warming, ({ detail }) =>
     agent.warmUp().catch((error: unknown) => {
       // A cold agent answers its first prompt late, which is better than not at all.
       log("the agent was not warmed up", { error: String(error) })

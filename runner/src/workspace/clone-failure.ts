@@ -29,7 +29,8 @@ const EXPLANATIONS: Explanation[] = [
       `${repository} is private or does not exist: it asked for a sign-in. Connect an account that may read it, or check the address.`,
   },
   {
-    pattern: /not found|does not exist|does not appear to be a git repository|returned error: 404/,
+    pattern:
+      /not found|does not exist|does not appear to be a git repository|is this a git repository|returned error: 404/,
     reason: "repository-not-found",
     message: ({ repository }) =>
       `There is no Git repository at ${repository}. Check the address for a typing mistake.`,

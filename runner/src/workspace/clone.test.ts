@@ -193,6 +193,12 @@ describe("a clone that fails says why", () => {
     })
   })
 
+  test("a web page is there", () => {
+    const stderr = "fatal: https://x/y/info/refs not valid: is this a git repository?"
+    const { reason } = cloneFailure(stderr, { repoUrl: "https://x/y", branch: null })
+    expect(reason).toBe("repository-not-found")
+  })
+
   test("the disk is full", () => {
     const stderr = "fatal: write error: No space left on device\nfatal: index-pack failed"
 
