@@ -23,7 +23,7 @@ const recordSchema: z.ZodType<JournalRecord> = z.object({
       generation: z.int().positive(),
       turnId: promptIdSchema,
       messageId: z.string(),
-      state: z.union([z.enum(["journalled", "running"]), terminalStateSchema]),
+      state: z.union([z.enum(["journalled", "running", "returned"]), terminalStateSchema]),
       error: failureSchema.nullable(),
       claim: claimSchema.nullable(),
       stopRequested: z.boolean(),

@@ -14,7 +14,7 @@ import { Orders, type Served } from "./orders.ts"
 import { Outbox } from "./outbox/outbox.ts"
 import type { Emit, Journal } from "./prompt/ports.ts"
 import { startPromptLoop } from "./prompt/prompt-loop.ts"
-import { isAlive } from "./prompt/records.ts"
+import { leftBehind } from "./prompt/records.ts"
 import type { openWorkspace } from "./workspace/workspace.ts"
 
 /** How long the report of a failed boot may take to reach the room. */
@@ -166,8 +166,9 @@ export class Runner {
   #currentAttempt(): AttemptRef | null {
     if (this.#served) return this.#served.loop.current()
     const { generation } = this.#options.environment.spec
-    const left = this.#journal.read()?.attempts.at(-1)
-    if (!left || !isAlive(left) || left.generation !== generation) return null
+    const record = this.#journal.read()
+    const left = record && leftBehind(record)
+    if (!left || left.generation !== generation) return null
     return { promptId: left.promptId, attempt: left.attempt }
   }
 

@@ -239,6 +239,7 @@ function delegate(current: () => Opencode): AgentCalls {
     hasSession: (id) => current().hasSession(id),
     deleteSession: (id) => current().deleteSession(id),
     prompt: (prompt) => current().prompt(prompt),
+    steer: (prompt) => current().steer(prompt),
     abort: (id) => current().abort(id),
     status: (id) => current().status(id),
     messagesFrom: (id, messageId) => current().messagesFrom(id, messageId),

@@ -69,6 +69,12 @@ export function connectOpencode(options: { url: string; password: string; direct
       await answer("session.promptAsync", call)
     },
 
+    /** Starts nothing: a turn that runs reads it at its next step. Returns when it is stored. */
+    async steer(prompt: AgentPrompt): Promise<void> {
+      const call = client.session.prompt({ ...promptBody(prompt), noReply: true }, within(callMs))
+      await answer("session.prompt", call)
+    },
+
     /** Returns when the prompt is answered. */
     async ask(prompt: AgentPrompt, deadlineMs: number): Promise<void> {
       const call = client.session.prompt(promptBody(prompt), within(deadlineMs))

@@ -2,6 +2,7 @@ import type { Claim } from "#protocol/work"
 import type { Agent } from "../agent/agent.ts"
 import type { Log } from "../log.ts"
 import type { AttemptRecord, Emit, Journal, Workspace } from "./ports.ts"
+import type { Steers } from "./steers.ts"
 import type { Outcome, Turn } from "./turn.ts"
 
 export type PromptLoopOptions = {
@@ -20,6 +21,7 @@ export type Live = {
   cut(outcome: Cut): void
   isCut: Promise<Cut>
   turn: Turn | null
+  steers: Steers
 }
 
 /** Ends that come from outside of the turn. */

@@ -23,15 +23,15 @@ export type AttemptRecord = AttemptRef & {
   turnId: Claim["turnId"]
   /** Id of the agent's user message, minted here; known before the agent is asked. */
   messageId: string
-  /** `journalled` until the agent took the prompt, then `running`, then how it ended. */
-  state: "journalled" | "running" | TerminalState
+  /** `journalled` until the agent took the prompt, then `running`, then how it ended; `returned` is for steers. */
+  state: "journalled" | "running" | "returned" | TerminalState
   error: Failure | null
   /** Kept while the attempt lives, so that it can be sent or followed after a restart. */
   claim: Claim | null
   stopRequested: boolean
 }
 
-/** All that the runner must know after a crash. Attempts stand oldest first; only the last may be alive. */
+/** All that the runner must know after a crash. Attempts stand oldest first; one may be alive, with its steers. */
 export type JournalRecord = {
   /** The agent's session that all prompts of our session share. */
   agentSessionId: string | null
@@ -44,9 +44,9 @@ export type Journal = {
   write(record: JournalRecord): void
 }
 
-/** One attempt at a time, from the room's `run` to the terminal report. Nothing here throws for what the room sends. */
+/** One attempt at a time, with its steers, from the room's `run` to the terminal report. Nothing here throws for what the room sends. */
 export type PromptLoop = {
-  /** Starts the attempt, or answers a known one with its recorded state. */
+  /** Starts the attempt, adds it to the one it steers, or answers a known one with its recorded state. */
   run(claim: Claim): void
   stop(attempt: AttemptRef): void
   /** Ends the live attempt as failed for a reason outside of the agent, such as a full disk; nothing when none is live. */

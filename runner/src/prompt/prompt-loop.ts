@@ -7,13 +7,15 @@ import type { AttemptRecord, JournalRecord, PromptLoop } from "./ports.ts"
 import {
   emptyRecord,
   findAttempt,
-  isAlive,
   isSame,
   journalled,
+  leftBehind,
   reportsOf,
+  steersOf,
   withAttempt,
 } from "./records.ts"
 import { type Ending, showError } from "./settle.ts"
+import { Steers } from "./steers.ts"
 import type { Turn } from "./turn.ts"
 
 const sessionTitle = "Agent Ops"
@@ -66,17 +68,56 @@ export function startPromptLoop(options: PromptLoopOptions): PromptLoop {
 
   function work(attempt: Live["attempt"], doIt: (current: Live) => Promise<Ending>): void {
     const { promise: isCut, resolve: cut } = Promise.withResolvers<Cut>()
-    const current: Live = { attempt, cut, isCut, turn: null }
+    const steers = new Steers(steersOptions(attempt))
+    const current: Live = { attempt, cut, isCut, turn: null, steers }
     if (attempt.stopRequested) cut({ type: "stop" })
+    if (attempt.state === "running") steers.begin()
     live = current
     void doIt(current)
       .catch((error) => broken(current, error))
-      .then((ending) => {
+      .then(async (ending) => {
         turn?.dispose()
         turn = current.turn
         turn?.dispose()
+        if (!closed) await steers.end(ending)
         if (!closed) finish(current, ending)
       })
+  }
+
+  function steersOptions(host: AttemptRecord): ConstructorParameters<typeof Steers>[0] {
+    return {
+      agent,
+      log,
+      hostMessageId: host.messageId,
+      sessionId: () => record.agentSessionId,
+      left: steersOf(record, host),
+      accept: (steer) => {
+        const next = withAttempt(record, steer)
+        try {
+          journal.write(next)
+        } catch (error) {
+          log("the journal cannot be written", { error: String(error) })
+          const returned = { ...steer, state: "returned" as const }
+          record = withAttempt(record, returned)
+          answer(returned)
+          return false
+        }
+        record = next
+        answer(steer)
+        return true
+      },
+      tell: (steer) => {
+        answer(steer)
+        save(withAttempt(record, steer))
+      },
+    }
+  }
+
+  /** One that is not taken up here the room takes back when it hears of its host's end. */
+  function steer(claim: Claim, host: AttemptRef) {
+    const joins = live && isSame(live.attempt, host) && !live.attempt.stopRequested
+    if (live && joins) return live.steers.add(claim)
+    log("a steer of a turn that is over is refused", { ...refOf(claim) })
   }
 
   function broken(current: Live, cause: unknown): Ending {
@@ -106,6 +147,7 @@ export function startPromptLoop(options: PromptLoopOptions): PromptLoop {
         const { promptId, attempt } = running
         emit.report({ type: "attempt.running", promptId, attempt })
         save(withAttempt(record, running))
+        current.steers.begin()
       },
     }
   }
@@ -127,12 +169,15 @@ export function startPromptLoop(options: PromptLoopOptions): PromptLoop {
   async function recover(): Promise<void> {
     await agent.whenUp()
     const sessionId = await openSession()
-    const last = record.attempts.at(-1)
-    if (!last || !isAlive(last) || !last.claim) return
+    const last = leftBehind(record)
+    if (!last?.claim) return
     const attempt = { ...last, claim: last.claim }
-    // Its room has ended it already, when it let this generation in.
+    // Its room has ended them already, when it let this generation in.
     if (last.generation !== generation) {
-      return save(withAttempt(record, { ...last, state: "interrupted" satisfies TerminalState }))
+      for (const left of [last, ...steersOf(record, last)]) {
+        save(withAttempt(record, { ...left, state: "interrupted" satisfies TerminalState }))
+      }
+      return
     }
     const isKnown = await agent.calls.hasMessage(sessionId, last.messageId)
     log("an attempt was left behind", { promptId: last.promptId, isKnown })
@@ -148,6 +193,7 @@ export function startPromptLoop(options: PromptLoopOptions): PromptLoop {
       }
       const known = findAttempt(record, claim)
       if (known) return answer(known)
+      if (claim.steers) return steer(claim, claim.steers)
       if (live) return log("a prompt is refused while another is at work", { ...refOf(claim) })
       begin(claim)
     },
@@ -184,6 +230,7 @@ export function startPromptLoop(options: PromptLoopOptions): PromptLoop {
     async close() {
       closed = true
       live?.turn?.dispose()
+      live?.steers.dispose()
       turn?.dispose()
     },
   }

@@ -26,6 +26,19 @@ export const isSame = (a: AttemptRef, b: AttemptRef) =>
 
 export const isAlive = ({ state }: AttemptRecord) => state === "journalled" || state === "running"
 
+/** The attempt that an earlier runner left unfinished, if any. */
+export function leftBehind({ attempts }: JournalRecord): AttemptRecord | undefined {
+  return attempts.findLast((attempt) => isAlive(attempt) && attempt.claim?.steers === undefined)
+}
+
+/** The unfinished steers of an attempt. */
+export function steersOf({ attempts }: JournalRecord, host: AttemptRef) {
+  return attempts.flatMap((attempt) => {
+    const { claim } = attempt
+    return claim?.steers && isSame(claim.steers, host) ? [{ ...attempt, claim }] : []
+  })
+}
+
 export function findAttempt(record: JournalRecord, ref: AttemptRef): AttemptRecord | undefined {
   return record.attempts.findLast((known) => isSame(known, ref))
 }
@@ -48,5 +61,6 @@ export function reportsOf(attempt: AttemptRecord): RunnerReport[] {
       { type: "attempt.running", ...ref },
     ]
   }
+  if (state === "returned") return [{ type: "attempt.returned", ...ref }]
   return [{ type: "attempt.ended", ...ref, state, error }]
 }

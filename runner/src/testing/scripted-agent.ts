@@ -6,11 +6,14 @@ import { type AgentEvent, type AgentMessage, decodeEvent, messagesSchema } from 
 export class ScriptedAgent implements Agent {
   readonly models = new Set(["demo/chat"])
   readonly prompts: AgentPrompt[] = []
+  readonly steers: AgentPrompt[] = []
   readonly asked: string[] = []
   messages: AgentMessage[] = []
   status: "idle" | "busy" = "idle"
   /** What happens when a prompt arrives; throws to leave the runner in doubt. */
   onPrompt: (prompt: AgentPrompt) => void = () => undefined
+  /** What happens when a steer arrives. */
+  onSteer: (steer: AgentPrompt) => void | Promise<void> = () => undefined
   /** What happens when it is told to stop. */
   onAbort: () => void = () => this.fallIdle()
   up: Promise<void> = Promise.resolve()
@@ -27,6 +30,10 @@ export class ScriptedAgent implements Agent {
     prompt: async (prompt) => {
       this.prompts.push(prompt)
       this.onPrompt(prompt)
+    },
+    steer: async (steer) => {
+      this.steers.push(steer)
+      await this.onSteer(steer)
     },
     abort: async () => {
       this.asked.push("abort")
