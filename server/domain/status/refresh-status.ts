@@ -3,6 +3,9 @@ import { addJob } from "../../jobs/queue.ts"
 import { NotFound } from "../errors.ts"
 import { type StatusFacts, type StatusWithReason, sessionStatus } from "./session-status.ts"
 
+/** A turn that begins shows itself by its prompt; announcing it as a status waits until the agent has been asked. */
+const TURN_FIRST_MS = 500
+
 /**
  * Stores the status that follows from the session's rows. A change gets the next version, and a job tells the room
  * and the team's bus of it. The caller holds the session's lock.
@@ -21,7 +24,9 @@ export async function refreshStatus(tx: Transaction, sessionId: string, now: Dat
        where id = ${sessionId})
     insert into "StatusChange" ("sessionId", version, status, reason, at)
     values (${sessionId}, ${version}, ${status}::"SessionStatus", ${reason}, ${now}::timestamptz)`
-  await addJob(tx, "announce-status", { sessionId }, { jobKey: `announce:${sessionId}` })
+  const jobKey = `announce:${sessionId}`
+  const runAt = status === "working" ? new Date(now.getTime() + TURN_FIRST_MS) : undefined
+  await addJob(tx, "announce-status", { sessionId }, { jobKey, runAt })
 }
 
 type FactsRow = {

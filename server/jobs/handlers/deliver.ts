@@ -14,12 +14,14 @@ export const deliver: JobHandler<"deliver"> = async (ctx, { sessionId }) => {
         orderBy: [{ steer: "asc" }, { createdAt: "asc" }],
       },
       sandboxes: { where: { state: "ready" } },
+      prompts: { where: { state: "queued" }, select: { id: true }, take: 1 },
     },
   })
   if (!session || session.endedAt) return
   const ready = session.sandboxes.some(({ generation }) => generation === session.generation)
   if (!ready) return
-  const { attempts, generation } = session
+  const { attempts, prompts, generation } = session
+  if (attempts.length === 0 && prompts.length === 0) return
   if (attempts.length === 0) {
     return report(ctx, sessionId, await callRoom(ctx, sessionId, { call: "pull" }))
   }
