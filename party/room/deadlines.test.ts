@@ -1,5 +1,13 @@
 import { expect, test } from "vitest"
-import { ended, RunnerHand, readyRoom, runningRoom, settle, ViewerHand } from "./testing/hands.ts"
+import {
+  confirm,
+  ended,
+  RunnerHand,
+  readyRoom,
+  runningRoom,
+  settle,
+  ViewerHand,
+} from "./testing/hands.ts"
 import { claimOf, toolOf } from "./testing/samples.ts"
 import { World } from "./testing/world.ts"
 
@@ -48,7 +56,7 @@ test("[R55] counted usage reaches PostgreSQL as a report", () => {
     cachedInputTokens: 0,
   } as const
   room.input({ type: "usage", usage })
-  room.sleep(250)
+  room.sleep(500)
 
   expect(room.posts).toMatchObject([{ items: [{ report: usage }] }])
 })
@@ -61,11 +69,25 @@ test("[A4][R56] an idle room has no timer and no alarm, with or without viewers"
   expect(room.state.alarmAt).toBeNull()
 
   const { room: busy, runner } = runningRoom(one)
+  busy.sleep(1_000)
   expect(busy.alarmAt).not.toBeNull()
   runner.send(ended(one))
   settle(busy)
   expect(busy.alarmAt).toBeNull()
   expect(busy.state.tickAt).toBeNull()
+})
+
+test("[A4][R56] with a runner connected the alarm comes a second after its need, and not for what is over by then", () => {
+  const { room, runner } = readyRoom()
+  settle(room)
+  room.call({ call: "run", claim: one })
+  room.sleep(600)
+  confirm(room)
+  runner.send(ended(one))
+  room.sleep(100)
+  confirm(room)
+  room.sleep(1_000)
+  expect(room.alarmAt).toBeNull()
 })
 
 test("[A4][R56] the alarm survives a crash and posts the backlog", () => {

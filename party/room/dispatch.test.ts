@@ -70,7 +70,7 @@ test("[D4][R21] the assignment is stored, with its entry, before run is sent", (
     entries: [{ key: "prompt:one" }],
     attempts: [{ promptId: "one", attempt: 1 }],
   })
-  expect(rest.map(({ effect }) => effect)).toEqual(["to-runner", "reply", "tickAt", "alarmAt"])
+  expect(rest.map(({ effect }) => effect)).toEqual(["to-runner", "reply", "tickAt"])
 })
 
 test("[D4][R21] a room that dies after its store knows that the runner may have the attempt", () => {

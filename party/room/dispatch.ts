@@ -80,7 +80,6 @@ export function takeAttemptReport(
   }
   state.dirty.add("work")
   appendReport(step, report)
-  ingestNow(step)
   sendSteers(step)
 }
 

@@ -2,7 +2,7 @@ import type { Retry } from "./state.ts"
 import type { Step } from "./step.ts"
 
 /** While text streams, PostgreSQL follows at this distance. */
-const INGEST_EVERY_MS = 250
+const INGEST_EVERY_MS = 500
 
 const FIRST_RETRY_MS = 500
 const LONGEST_RETRY_MS = 15_000

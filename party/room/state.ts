@@ -72,6 +72,8 @@ export type RoomState = {
   claim: Retry
   tickAt: number | null
   alarmAt: number | null
+  /** An alarm is needed and not set yet: when it will be. */
+  alarmWaitsUntil: number | null
 }
 
 /** The state of a room whose storage holds `stored`: nothing at all for a room that is born `now`. */
@@ -111,6 +113,7 @@ export function initialState(
     claim: { dueAt: null, underway: false, failures: 0 },
     tickAt: null,
     alarmAt: null,
+    alarmWaitsUntil: null,
   }
   for (const key of meta.open) reopen(state, key, reader.body(key))
   return state
