@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { storableText } from "#protocol/text"
+import type { Claim } from "#protocol/work"
 import { AgentHarness, processesWith, scripted, until } from "./agent-harness.ts"
 
 let harness: AgentHarness
@@ -150,6 +151,83 @@ test("[D12] after a stop the next prompt does not carry the one without an answe
   expect(await harness.ended(claim)).toMatchObject({ state: "stopped" })
   expect(await harness.play(scripted({ say: "Next." }))).toMatchObject({ state: "succeeded" })
   expect(harness.requests.at(-1)?.includes("UNANSWERED")).toBe(false)
+})
+
+/** A claim of a prompt that joins this one's turn. */
+function steering(host: Claim, text: string): Claim {
+  const { promptId, attempt, turnId } = host
+  return harness.claim(text, { steers: { promptId, attempt }, turnId })
+}
+
+const reportsOf = (promptId: string) =>
+  harness.reports.flatMap((report) =>
+    "promptId" in report && report.promptId === promptId ? [report.type] : [],
+  )
+
+const commandRuns = (turnId: string) =>
+  until(() =>
+    harness.newest(turnId).some((entry) => entry.kind === "tool" && entry.state === "running"),
+  )
+
+test("[D14] the model reads a steer in the next request of the running turn", async () => {
+  const claim = harness.claim(
+    scripted(
+      { tool: "bash", input: { command: "sleep 3", description: "Sleep" } },
+      { say: "With tabs, then." },
+    ),
+    chat,
+  )
+  harness.loop.run(claim)
+  await commandRuns(claim.turnId)
+  const before = harness.requests.length
+  const steer = steering(claim, "STEERED: use tabs")
+  harness.loop.run(steer)
+  expect(await harness.ended(steer)).toMatchObject({ state: "succeeded", error: null })
+  expect(await harness.ended(claim)).toMatchObject({ state: "succeeded", error: null })
+
+  expect(harness.requests.length).toBe(before + 1)
+  expect(harness.requests.at(-1)).toContain("STEERED: use tabs")
+  const kinds = harness.newest(claim.turnId).map(({ kind }) => kind)
+  expect(kinds).toEqual(["tool", "text"])
+  const order = harness.reports.flatMap((report) =>
+    report.type === "attempt.running" || report.type === "attempt.ended"
+      ? [`${report.type} ${report.promptId}`]
+      : [],
+  )
+  expect(order.slice(-4)).toEqual([
+    `attempt.running ${claim.promptId}`,
+    `attempt.running ${steer.promptId}`,
+    `attempt.ended ${steer.promptId}`,
+    `attempt.ended ${claim.promptId}`,
+  ])
+})
+
+test("[D14] a steer that comes during the last answer gets an answer in the same turn", async () => {
+  const claim = harness.claim(scripted({ say: "word ", repeat: 60, everyMs: 30 }), chat)
+  harness.loop.run(claim)
+  await until(() => harness.newest(claim.turnId).some(({ kind }) => kind === "text"))
+  const steer = steering(claim, `STEERED LATE ${scripted({ say: "Late answer." })}`)
+  harness.loop.run(steer)
+  expect(await harness.ended(steer)).toMatchObject({ state: "succeeded" })
+  expect(await harness.ended(claim)).toMatchObject({ state: "succeeded" })
+  const texts = harness.newest(claim.turnId).filter((entry) => entry.kind === "text")
+  expect(texts.at(-1)).toMatchObject({ text: "Late answer.", done: true })
+  expect(texts).toHaveLength(2)
+})
+
+test("[D12][D14] a stop gives an unread steer back, and no later prompt carries it", async () => {
+  const command = { command: "sleep 97", description: "Sleep" }
+  const claim = harness.claim(scripted({ tool: "bash", input: command }), chat)
+  harness.loop.run(claim)
+  await commandRuns(claim.turnId)
+  const steer = steering(claim, "UNREAD STEER")
+  harness.loop.run(steer)
+  await until(() => reportsOf(steer.promptId).includes("attempt.accepted"))
+  harness.loop.stop(claim)
+  expect(await harness.ended(claim)).toMatchObject({ state: "stopped" })
+  expect(reportsOf(steer.promptId)).toEqual(["attempt.accepted", "attempt.returned"])
+  expect(await harness.play(scripted({ say: "Next." }))).toMatchObject({ state: "succeeded" })
+  expect(harness.requests.at(-1)).not.toContain("UNREAD STEER")
 })
 
 test.each([
