@@ -1,5 +1,13 @@
 import { createHash } from "node:crypto"
-import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import {
+  existsSync,
+  globSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { runCommand } from "../run-command.ts"
@@ -24,7 +32,7 @@ export async function buildAll(
   say: (line: string) => void,
 ): Promise<void> {
   await withBuildLock(async () => {
-    if (!existsSync(join(ROOT, "prisma/generated/client.ts"))) await npm("generate")
+    if (isOlder("prisma/generated/client.ts", "prisma/schema.prisma")) await npm("generate")
     await npm("runner:build")
     if (!parts.web) return
     const wanted = hashOf(WEB_SOURCES)
@@ -33,6 +41,12 @@ export async function buildAll(
     await npm("build")
     writeFileSync(STAMP, wanted)
   })
+}
+
+/** Whether the file that is made from another is missing, or from before that one's last change. */
+function isOlder(made: string, source: string): boolean {
+  const madeAt = statSync(join(ROOT, made), { throwIfNoEntry: false })?.mtimeMs ?? 0
+  return madeAt < statSync(join(ROOT, source)).mtimeMs
 }
 
 const STAMP = join(ROOT, ".next/agent-ops-sources")
