@@ -44,6 +44,7 @@ const agent = (piece: fc.Arbitrary<string>): Choice[] => [
   deed(3, "checkpoint", ({ runner }) => runner.checkpoint()),
   deed(2, "finish text", ({ runner }) => runner.finishText()),
   deed(3, "use tool", ({ runner }) => runner.useTool()),
+  deed(3, "read steers", ({ runner }) => runner.readSteers()),
   deed(1, "end turn", ({ runner }) => runner.endTurn("succeeded")),
   deedWith(14, "room hears runner", few, ({ runner }, count) => runner.deliver(count)),
   deed(5, "runner reads", ({ runner }) => runner.read()),
@@ -52,6 +53,7 @@ const agent = (piece: fc.Arbitrary<string>): Choice[] => [
 
 const others: Choice[] = [
   deed(5, "prompt", (story) => story.prompt()),
+  deedWith(4, "steer", fc.boolean(), (story, told) => story.steer(told)),
   deed(1, "stop", stopRunning),
   deedWith(4, "viewer connects", viewer, ({ viewers }, i) => viewers[i]?.connect()),
   deedWith(6, "viewer reads", fc.tuple(viewer, few), ({ viewers }, [i, n]) => viewers[i]?.read(n)),
@@ -76,7 +78,7 @@ const leaves = deedWith(6, "viewer drops", viewer, ({ viewers }, i) => viewers[i
 const flood = deed(6, "flood", ({ runner }) => runner.flood(2_300))
 
 function stopRunning({ server, world }: Story): void {
-  const live = server.attempts.find(({ state }) => state === "dispatched")
+  const live = server.attempts.find(({ claim, state }) => state === "dispatched" && !claim.steers)
   if (live) world.call({ call: "stop", promptId: live.claim.promptId, attempt: live.claim.attempt })
 }
 

@@ -48,7 +48,7 @@ export function checkSame(world: World, server: ModelServer, viewers: ModelViewe
   }
 }
 
-/** I4: every attempt was executed at most once and has ended. */
+/** I4: every attempt was executed at most once and has ended; D14: what came back was not executed. */
 export function checkAttempts(server: ModelServer, runners: ModelRunner[]): void {
   const executed = runners.flatMap((runner) => runner.executed)
   if (new Set(executed).size !== executed.length) {
@@ -56,6 +56,9 @@ export function checkAttempts(server: ModelServer, runners: ModelRunner[]): void
   }
   for (const { claim, state } of server.attempts) {
     if (state === "dispatched") throw new Error(`[I4] ${claim.promptId} has not ended`)
+    if (state === "returned" && executed.includes(`${claim.promptId}/${claim.attempt}`)) {
+      throw new Error(`[D14] ${claim.promptId} was returned after the agent had read it`)
+    }
   }
 }
 

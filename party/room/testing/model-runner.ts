@@ -5,6 +5,7 @@ import type { AttemptRef, Claim, OutboxItem, TerminalState } from "../../protoco
 import { promptId, runnerOf, textOf, toolOf } from "./samples.ts"
 import { type Socket, say, type World } from "./world.ts"
 
+type Steer = { claim: Claim; state: "accepted" | "running" | "returned" | TerminalState }
 type AgentText = { key: string; turnId: string; text: string; done: boolean }
 
 /** A sandbox's runner and agent: an outbox that survives, a socket that does not. */
@@ -20,6 +21,7 @@ export class ModelRunner {
   /** Attempts that were executed here: `promptId/attempt`. */
   readonly executed: string[] = []
   live: Claim | null = null
+  readonly #steers: Steer[] = []
   ended: (AttemptRef & { state: TerminalState })[] = []
   #welcomed = false
   #keys = 0
@@ -119,9 +121,24 @@ export class ModelRunner {
     if (this.#welcomed) this.#send(this.outbox.length - count + 1)
   }
 
+  /** The agent begins a step, in which it reads its steers. */
+  readSteers(): void {
+    for (const steer of this.#steers) {
+      if (steer.state !== "accepted") continue
+      steer.state = "running"
+      this.executed.push(`${steer.claim.promptId}/${steer.claim.attempt}`)
+      this.#tellSteer(steer)
+    }
+  }
+
   endTurn(state: TerminalState): void {
     if (!this.live) return
     while (this.#openText()) this.finishText()
+    for (const steer of this.#steers) {
+      if (steer.state !== "accepted" && steer.state !== "running") continue
+      steer.state = steer.state === "running" ? state : "returned"
+      this.#tellSteer(steer)
+    }
     const { promptId: id, attempt } = this.live
     this.live = null
     this.ended.push({ promptId: id, attempt, state })
@@ -163,20 +180,42 @@ export class ModelRunner {
   #run(claim: Claim) {
     const { promptId: id, attempt } = claim
     if (this.#isKnown(claim)) return this.#report(claim)
+    if (claim.steers) return this.#steer(claim, claim.steers)
     this.live = claim
     this.executed.push(`${id}/${attempt}`)
     this.#put({ report: { type: "attempt.accepted", promptId: id, attempt } })
     this.#put({ report: { type: "attempt.running", promptId: id, attempt } })
   }
 
-  #report({ promptId: id, attempt }: AttemptRef): void {
+  #steer(claim: Claim, host: AttemptRef) {
+    if (this.live?.promptId !== host.promptId || this.live.attempt !== host.attempt) return
+    const steer: Steer = { claim, state: "accepted" }
+    this.#steers.push(steer)
+    this.#tellSteer(steer)
+  }
+
+  #steerOf({ promptId: id, attempt }: AttemptRef) {
+    return this.#steers.find(({ claim }) => claim.promptId === id && claim.attempt === attempt)
+  }
+
+  #tellSteer({ claim, state }: Steer): void {
+    const ref = { promptId: claim.promptId, attempt: claim.attempt }
+    if (state === "accepted" || state === "running" || state === "returned") {
+      this.#put({ report: { type: `attempt.${state}`, ...ref } })
+    } else this.#put({ report: { type: "attempt.ended", ...ref, state, error: null } })
+  }
+
+  #report({ promptId: id, attempt }: AttemptRef) {
+    const steer = this.#steerOf({ promptId: id, attempt })
+    if (steer) return this.#tellSteer(steer)
     const over = this.ended.find((one) => one.promptId === id && one.attempt === attempt)
     if (over) this.#put({ report: { type: "attempt.ended", ...over, error: null } })
     else if (this.live) this.#put({ report: { type: "attempt.accepted", promptId: id, attempt } })
   }
 
   #isKnown({ promptId: id, attempt }: AttemptRef): boolean {
-    return this.executed.includes(`${id}/${attempt}`)
+    const isSteer = this.#steerOf({ promptId: id, attempt }) !== undefined
+    return isSteer || this.executed.includes(`${id}/${attempt}`)
   }
 
   #openText(): AgentText | undefined {

@@ -6,7 +6,7 @@ import type { PostResult } from "../input.ts"
 import { TEAM } from "./samples.ts"
 import type { World } from "./world.ts"
 
-type Attempt = { claim: Claim; state: "dispatched" | TerminalState }
+type Attempt = { claim: Claim; accepted: boolean; state: "dispatched" | "returned" | TerminalState }
 
 /** PostgreSQL and the server, as far as a room can see them: ingest, claims, fences. */
 export class ModelServer {
@@ -26,7 +26,7 @@ export class ModelServer {
   /** Fences a new generation in, as the start of a sandbox does. */
   fence(): void {
     this.generation += 1
-    const live = this.attempts.find(({ state }) => state === "dispatched")
+    const open = this.attempts.filter(({ state }) => state === "dispatched")
     const answer = this.#world.call({
       call: "fence",
       generation: this.generation,
@@ -36,8 +36,20 @@ export class ModelServer {
     })
     if (!answer.ok) throw new Error(`fence was refused: ${answer.error.reason}`)
     // A claim that never reached the room has not run anywhere.
-    const arrived = live && this.#world.store.lastAttempt(live.claim.promptId) >= live.claim.attempt
-    if (live && !arrived) live.state = "interrupted"
+    for (const attempt of open) {
+      const { promptId, attempt: number } = attempt.claim
+      if (this.#world.store.lastAttempt(promptId) < number) attempt.state = "interrupted"
+    }
+  }
+
+  /** Claims a prompt for the turn of the accepted attempt, else queues it first. The room may not be told. */
+  steer(wish: Claim, told: boolean): void {
+    const host = this.#live()
+    if (!host?.accepted) return void this.queue.unshift(wish)
+    const { promptId, attempt, turnId } = host.claim
+    const claim = { ...wish, generation: this.generation, turnId, steers: { promptId, attempt } }
+    this.attempts.push({ claim, accepted: false, state: "dispatched" })
+    if (told) this.#world.call({ call: "run", claim })
   }
 
   /** Answers the oldest post. It may fail, or do its work without the room learning of it. */
@@ -87,21 +99,34 @@ export class ModelServer {
 
   #takeReport(seq: number, report: Report): void {
     this.reports.push({ seq, report })
-    if (report.type !== "attempt.ended") return
+    if (!("attempt" in report) || report.type === "model.usage") return
     const attempt = this.attempts.find(
       ({ claim }) => claim.promptId === report.promptId && claim.attempt === report.attempt,
     )
-    if (attempt?.state !== "dispatched") throw new Error(`[I4] ${report.promptId} ended twice`)
-    attempt.state = report.state
+    if (!attempt) throw new Error(`[I4] ${report.promptId} was never claimed`)
+    if (report.type === "attempt.accepted") attempt.accepted = true
+    if (report.type !== "attempt.ended" && report.type !== "attempt.returned") return
+    if (attempt.state !== "dispatched") throw new Error(`[I4] ${report.promptId} ended twice`)
+    attempt.state = report.type === "attempt.ended" ? report.state : "returned"
+    if (attempt.state === "returned") this.#requeue(attempt.claim)
+  }
+
+  #requeue({ steers, ...claim }: Claim): void {
+    if (!steers) throw new Error(`[D14] ${claim.promptId} was returned and is no steer`)
+    this.queue.unshift({ ...claim, attempt: claim.attempt + 1, turnId: claim.promptId })
+  }
+
+  #live(): Attempt | undefined {
+    return this.attempts.find(({ claim, state }) => state === "dispatched" && !claim.steers)
   }
 
   #claim(): Claim | null {
-    const live = this.attempts.find(({ state }) => state === "dispatched")
+    const live = this.#live() ?? this.attempts.find(({ state }) => state === "dispatched")
     if (live) return live.claim
     const next = this.queue.shift()
     if (!next) return null
     const claim = { ...next, generation: this.generation }
-    this.attempts.push({ claim, state: "dispatched" })
+    this.attempts.push({ claim, accepted: false, state: "dispatched" })
     return claim
   }
 }

@@ -36,6 +36,12 @@ export class Story {
     this.world.call({ call: "pull" })
   }
 
+  steer(told: boolean): void {
+    this.#prompts += 1
+    this.server.steer(claimOf(`prompt-${this.#prompts}`), told)
+    this.world.call({ call: "pull" })
+  }
+
   /** Everybody is connected and hears everything until nothing changes any more. */
   settle(): void {
     for (let round = 0; round < 6 || this.#busy(); round++) {
