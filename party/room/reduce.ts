@@ -58,7 +58,8 @@ function take(step: Step, input: RoomInput) {
       return authorizeModel(step, input)
     case "usage":
       appendReport(step, input.usage)
-      return
+      // The broker forgets the call once it is answered.
+      return flush(step)
     case "posted":
       return takePosted(step, input)
     case "alarm":
