@@ -2,11 +2,14 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type DemoResult, runDemo } from "./demo/run-demo.ts"
+import { removeAbandonedStacks } from "./stack/abandoned.ts"
 import { freePorts } from "./stack/free-ports.ts"
 import { startStack } from "./stack/stack.ts"
+import { aborted, stopSignal } from "./stop-signal.ts"
 
 const DEMO_DEADLINE_MS = 8 * 60_000
-const PORTS = 5
+const PORTS = 4
+const HOME_PREFIX = "agent-ops-demo-"
 
 const asJson = process.env.JSON === "1"
 const model = process.env.DEMO_MODEL ?? "scripted/demo"
@@ -14,38 +17,38 @@ const write = (text: string) => {
   if (!asJson) process.stdout.write(text)
 }
 
-// The stack's directory is private to this run; PostgreSQL's account must be able to pass through it.
-const home = mkdtempSync(join(tmpdir(), "agent-ops-demo-"))
-const overdue = setTimeout(() => {
-  console.error(
-    `The demo was not done after ${DEMO_DEADLINE_MS / 60_000} minutes. Logs: ${home}/logs`,
-  )
-  process.exit(1)
-}, DEMO_DEADLINE_MS)
-
-write("Starting a private stack…\n")
-const startedAt = performance.now()
-let exitCode = 1
-const stack = await startStack({
-  home,
-  port: await freePorts(PORTS),
-  say: (line) => write(`${line}\n`),
-})
-try {
-  write(`Ready after ${seconds(performance.now() - startedAt)} at ${stack.line.url}\n\n`)
-  const result = await runDemo(stack.line, model, write)
-  if (asJson) console.log(JSON.stringify(result))
-  else print(result)
-  exitCode = result.ok ? 0 : 1
-} catch (error) {
+const stop = AbortSignal.any([stopSignal(), AbortSignal.timeout(DEMO_DEADLINE_MS)])
+await removeAbandonedStacks(HOME_PREFIX)
+const home = mkdtempSync(join(tmpdir(), HOME_PREFIX))
+const result = await demo().catch((error: unknown) => {
   console.error(error instanceof Error ? error.message : error)
-} finally {
-  await stack.stop()
-  clearTimeout(overdue)
+  return null
+})
+if (result?.ok) rmSync(home, { recursive: true, force: true })
+else console.error(`The demo did not succeed. Logs and data are kept in ${home}`)
+process.exit(result?.ok ? 0 : 1)
+
+async function demo(): Promise<DemoResult | null> {
+  write("Starting a private stack…\n")
+  const startedAt = performance.now()
+  const say = (line: string) => write(`${line}\n`)
+  const stack = await startStack({ home, port: await freePorts(PORTS), say })
+  try {
+    write(`Ready after ${seconds(performance.now() - startedAt)} at ${stack.line.url}\n\n`)
+    const result = await Promise.race([runDemo(stack.line, model, write), stopped()])
+    if (result && asJson) console.log(JSON.stringify(result))
+    else if (result) print(result)
+    return result
+  } finally {
+    await stack.stop()
+  }
 }
-if (exitCode === 0) rmSync(home, { recursive: true, force: true })
-else console.error(`The demo failed. Logs and data are kept in ${home}`)
-process.exit(exitCode)
+
+async function stopped(): Promise<null> {
+  await aborted(stop)
+  console.error("The demo was stopped, or took too long.")
+  return null
+}
 
 function print(result: DemoResult): void {
   write(`\n${result.diff}\n\n`)

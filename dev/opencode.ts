@@ -6,6 +6,9 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { startModel } from "./model/server.ts"
+import { aborted, stopSignal } from "./stop-signal.ts"
+
+const TERM_DEADLINE_MS = 5_000
 
 /** The agent alone, as the sandbox starts it, with the scripted model behind it. Ends with Ctrl-C and keeps nothing. */
 const binary = fileURLToPath(
@@ -26,7 +29,7 @@ const agent = serve()
 console.log(`OpenCode starts at http://127.0.0.1:${values.port} in ${values.directory}`)
 console.log(`user opencode, password ${password}`)
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => end(agent))
+void aborted(stopSignal()).then(() => end(agent))
 agent.once("error", (error) => console.error(`OpenCode could not be started: ${error.message}`))
 agent.once("close", async (code) => {
   await model.close()
@@ -71,5 +74,5 @@ function serve(): ChildProcess {
 function end({ pid }: ChildProcess) {
   if (!pid) return
   process.kill(-pid, "SIGTERM")
-  setTimeout(() => process.kill(-pid, "SIGKILL"), 5_000)
+  setTimeout(() => process.kill(-pid, "SIGKILL"), TERM_DEADLINE_MS)
 }

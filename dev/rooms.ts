@@ -5,6 +5,9 @@ import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { build } from "esbuild"
 import { convertV4MiniflareOptions, Miniflare } from "miniflare"
+import * as z from "zod"
+import { bindingsSchema } from "../party/env.ts"
+import { aborted, stopSignal } from "./stop-signal.ts"
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url))
 
@@ -74,7 +77,6 @@ async function bundle(): Promise<string> {
     conditions: ["workerd", "worker", "browser"],
     external: ["cloudflare:*", "node:*"],
     write: false,
-
     logLevel: "warning",
   })
   const [file] = result.outputFiles
@@ -95,10 +97,18 @@ if (import.meta.main) {
   const { values } = parseArgs({
     options: { port: { type: "string", default: "0" }, persist: { type: "string" } },
   })
+  const stop = stopSignal()
+  const settings = bindingsSchema.safeParse(process.env)
+  if (!settings.success) {
+    console.error(
+      `The rooms' configuration is not usable; see .env.example.\n${z.prettifyError(settings.error)}`,
+    )
+    process.exit(1)
+  }
   const persistDir = values.persist ?? mkdtempSync(join(tmpdir(), "agent-ops-rooms-"))
   const rooms = await startRooms({ port: Number(values.port), persistDir, bindings: process.env })
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    process.once(signal, () => void rooms.close().then(() => process.exit(0)))
-  }
   console.log(JSON.stringify({ url: rooms.url, pid: process.pid }))
+  await aborted(stop)
+  await rooms.close()
+  process.exit(0)
 }

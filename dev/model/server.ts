@@ -3,6 +3,7 @@ import { once } from "node:events"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import { parseArgs } from "node:util"
 import * as z from "zod"
+import { aborted, stopSignal } from "../stop-signal.ts"
 import { chatCompletions } from "./chat-completions.ts"
 import { RequestRefused } from "./conversation.ts"
 import { messages } from "./messages.ts"
@@ -138,9 +139,11 @@ async function main(): Promise<void> {
     process.exitCode = 2
     return
   }
+  const stop = stopSignal()
   const model = await startModel({ port: port.data })
-  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => void model.close())
   console.log(`scripted model ready at ${model.url}`)
+  await aborted(stop)
+  await model.close()
 }
 
 if (import.meta.main) await main()

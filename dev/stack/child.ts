@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs"
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { signal } from "./leftovers.ts"
 
@@ -10,6 +10,7 @@ const MAX_BACKOFF_MS = 5_000
 const STEADY_MS = 10_000
 const STOP_DEADLINE_MS = 8_000
 const PROBE_INTERVAL_MS = 50
+const LOG_END_LINES = 15
 
 export type ChildSpec = {
   name: string
@@ -18,8 +19,8 @@ export type ChildSpec = {
   env: NodeJS.ProcessEnv
   cwd: string
   logDir: string
-  /** Resolves to true once the child does its work. */
-  isReady: () => Promise<boolean>
+  /** Resolves to true once the child does its work; `said` is what it wrote since it was started. */
+  isReady: (said: () => string) => Promise<boolean>
   readyDeadlineMs: number
 }
 
@@ -32,6 +33,8 @@ export class Child {
   #stopping = false
   #backoffMs = FIRST_BACKOFF_MS
   #restart: NodeJS.Timeout | undefined
+  #wasReady = false
+  #logStart = 0
 
   constructor(spec: ChildSpec, changed: () => void) {
     this.name = spec.name
@@ -50,15 +53,17 @@ export class Child {
   /** Starts the child and waits until it is ready; throws with the end of its log otherwise. */
   async start(): Promise<void> {
     this.#spawn()
-    const giveUpAt = Date.now() + this.#spec.readyDeadlineMs
-    while (!(await this.#spec.isReady())) {
+    const { isReady, readyDeadlineMs } = this.#spec
+    const giveUpAt = Date.now() + readyDeadlineMs
+    while (!(await isReady(() => this.#log()))) {
+      if (this.#stopping) throw new Error(`${this.name} was stopped before it was ready.`)
+      if (this.#hasExited()) throw this.#notReady("ended before it was ready")
       if (Date.now() > giveUpAt) {
-        throw new Error(
-          `${this.name} was not ready within ${this.#spec.readyDeadlineMs / 1000} s. The end of ${this.logFile}:\n${this.#logEnd()}`,
-        )
+        throw this.#notReady(`was not ready within ${readyDeadlineMs / 1000} s`)
       }
       await new Promise((resolve) => setTimeout(resolve, PROBE_INTERVAL_MS))
     }
+    this.#wasReady = true
   }
 
   async stop(): Promise<void> {
@@ -77,6 +82,7 @@ export class Child {
   #spawn(): void {
     mkdirSync(this.#spec.logDir, { recursive: true })
     const log = openSync(this.logFile, "a")
+    this.#logStart = fstatSync(log).size
     const startedAt = Date.now()
     const child = spawn(this.#spec.command, this.#spec.args, {
       cwd: this.#spec.cwd,
@@ -96,17 +102,29 @@ export class Child {
   }
 
   #again(startedAt: number): void {
-    if (this.#stopping) return
+    // A first start that fails is told; only what once worked is worth starting again.
+    if (this.#stopping || !this.#wasReady) return
     if (Date.now() - startedAt > STEADY_MS) this.#backoffMs = FIRST_BACKOFF_MS
     this.#restart = setTimeout(() => this.#spawn(), this.#backoffMs)
     this.#backoffMs = Math.min(this.#backoffMs * 2, MAX_BACKOFF_MS)
   }
 
-  #logEnd(): string {
+  #hasExited(): boolean {
+    const child = this.#process
+    return !child?.pid || child.exitCode !== null || child.signalCode !== null
+  }
+
+  #notReady(how: string): Error {
+    const end = this.#log().trimEnd().split("\n").slice(-LOG_END_LINES).join("\n")
+    return new Error(`${this.name} ${how}. The end of ${this.logFile}:\n${end}`)
+  }
+
+  /** What the child wrote since it was started. */
+  #log(): string {
     try {
-      return readFileSync(this.logFile, "utf8").split("\n").slice(-15).join("\n")
+      return readFileSync(this.logFile).subarray(this.#logStart).toString()
     } catch {
-      return "(no log)"
+      return ""
     }
   }
 }

@@ -15,7 +15,8 @@ export async function freePorts(count: number): Promise<number> {
   throw new Error(`No ${count} consecutive free ports between ${FIRST_PORT} and ${LAST_PORT}`)
 }
 
-function isFree(port: number): Promise<boolean> {
+/** Whether nobody listens on a port of 127.0.0.1. */
+export function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer()
     server.once("error", () => resolve(false))
