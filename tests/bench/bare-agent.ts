@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { agentConfig } from "../../runner/src/agent/config.ts"
 import { eventData } from "../../runner/src/agent/event-stream.ts"
-import { mintMessageId } from "../../runner/src/agent/message-id.ts"
+import { messageIds } from "../../runner/src/agent/message-id.ts"
 import { connectOpencode } from "../../runner/src/agent/opencode.ts"
 import { startProcess } from "../../runner/src/agent/process.ts"
 import { modelCatalogue } from "../../server/domain/models/index.ts"
@@ -44,6 +44,7 @@ export async function startBareAgent(
   const calls = connectOpencode({ url, password, directory })
   const sessionId = await calls.createSession("bench")
   const stream = await EventStream.open(url, password)
+  const mintMessageId = messageIds()
   return {
     play: async (text) => {
       const turn = stream.follow()

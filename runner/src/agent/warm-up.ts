@@ -1,7 +1,7 @@
 import { once } from "node:events"
 import { createServer, type ServerResponse } from "node:http"
 import { warmUpModel } from "./config.ts"
-import { mintMessageId } from "./message-id.ts"
+import { messageIds } from "./message-id.ts"
 import type { Opencode } from "./opencode.ts"
 
 export type WarmUpStub = { url: string; close(): void }
@@ -45,7 +45,7 @@ export async function warmUp(opencode: Opencode, deadlineMs: number): Promise<vo
     await opencode.ask(
       {
         sessionId,
-        messageId: mintMessageId(Date.now()),
+        messageId: messageIds()(Date.now()),
         model: `${warmUpModel.providerID}/${warmUpModel.modelID}`,
         agent: "build",
         text: "Say ok.",

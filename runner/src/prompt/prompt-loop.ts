@@ -1,5 +1,5 @@
 import type { AttemptRef, Claim, TerminalState } from "#protocol/work"
-import { mintMessageId } from "../agent/message-id.ts"
+import { messageIds } from "../agent/message-id.ts"
 import { execute, leave } from "./execute.ts"
 import { failure } from "./failures.ts"
 import type { Cut, Live, PromptLoopOptions } from "./live.ts"
@@ -22,6 +22,7 @@ const sessionTitle = "Agent Ops"
 
 export function startPromptLoop(options: PromptLoopOptions): PromptLoop {
   const { agent, emit, journal, generation, log } = options
+  const mintMessageId = messageIds()
   let record: JournalRecord = journal.read() ?? emptyRecord
   let live: Live | null = null
   /** Kept after its end, because the room may still ask for its texts. */
@@ -89,6 +90,7 @@ export function startPromptLoop(options: PromptLoopOptions): PromptLoop {
       agent,
       log,
       hostMessageId: host.messageId,
+      mintMessageId,
       sessionId: () => record.agentSessionId,
       left: steersOf(record, host),
       accept: (steer) => {

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import type { AttemptRef, Claim } from "#protocol/work"
 import type { Agent } from "../agent/agent.ts"
-import { mintMessageId } from "../agent/message-id.ts"
 import { AgentCallFailed } from "../agent/opencode.ts"
 import type { AgentEvent, AgentMessage, MessageInfo } from "../agent/wire.ts"
 import type { Log } from "../log.ts"
@@ -23,6 +22,7 @@ export type SteersOptions = {
   log: Log
   /** Id of the host's own message. */
   hostMessageId: string
+  mintMessageId(nowMs: number): string
   /** The agent's session; null while there is none. */
   sessionId(): string | null
   /** Puts a steer on disk and tells the room. False when the disk refused, and the room was told that it is returned. */
@@ -89,7 +89,7 @@ export class Steers {
   }
 
   async #give(claim: Claim): Promise<void> {
-    const { agent, log, accept } = this.#options
+    const { agent, log, accept, mintMessageId } = this.#options
     const sessionId = this.#options.sessionId()
     // The room takes back by itself what was not accepted when it hears of the host's end.
     if (this.#isOver || sessionId === null) return
