@@ -49,7 +49,7 @@ function booting(session: SessionDraft): SessionDraft {
 
 /** The sandbox came up for the first time. */
 function up(session: SessionDraft): SessionDraft {
-  session.log.status("queued", "Waits for a free place to start its sandbox.")
+  session.log.status("queued", "Waits for its turn to start a sandbox.")
   session.boots("clone", "booting", "Clones the repository.")
   session.ready()
   return session

@@ -163,7 +163,7 @@ test("no more sandboxes start at once than there are places, and the first that 
     const second = await requested(few)
     await few.run("start-sandbox", second.ref)
     expect(await sandboxOf(second.sessionId)).toMatchObject({ state: "requested" })
-    expect((await sessionOf(second.sessionId)).statusReason).toContain("free place")
+    expect((await sessionOf(second.sessionId)).statusReason).toContain("its turn")
     await few.run("start-sandbox", first.ref)
     expect(await sandboxOf(first.sessionId)).toMatchObject({ state: "starting" })
 

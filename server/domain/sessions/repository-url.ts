@@ -10,7 +10,7 @@ const MAX_URL_CHARS = 2_000
  */
 export function repositoryUrl(raw: string, { local }: { local: boolean }): string {
   const text = raw.trim()
-  const allowed = local ? "https://, file:// and http://localhost" : "https://"
+  const allowed = local ? "https://, file:// or http://localhost" : "https://"
   if (text === "") throw new Invalid("repository-required", "Name the repository's https:// URL.")
   const url = plain(text) ? URL.parse(text) : null
   if (!url) {
@@ -34,7 +34,7 @@ export function repositoryUrl(raw: string, { local }: { local: boolean }): strin
   if (url.search || url.hash || url.hostname.startsWith("-") || url.pathname.length < 2) {
     throw new Invalid(
       "repository-url-invalid",
-      "Give the repository's plain URL, such as https://example.com/owner/name, without ? or #.",
+      "Give the repository's plain URL, such as https://example.com/owner/name, with a host, a path, and no ? or #.",
     )
   }
   return url.href

@@ -41,7 +41,7 @@ export function sessionStatus(facts: StatusFacts): StatusWithReason {
     case "requested":
       return {
         status: facts.wakes ? "waking" : "queued",
-        reason: "Waits for a free place to start its sandbox.",
+        reason: "Waits for its turn to start a sandbox.",
       }
     case "starting":
       return {
