@@ -19,6 +19,9 @@ import { signingKey, verifyKey } from "./signing-key.ts"
 
 export type { SandboxClaims }
 
+const publicKeyOf = imported(verifyKey)
+const privateKeyOf = imported(signingKey)
+
 const CLOCK_TOLERANCE_SECONDS = 30
 const CALL_TTL_SECONDS = 60
 
@@ -87,7 +90,7 @@ export async function signPost(seed: string, path: string, body: string): Promis
     .setAudience(SERVER_AUDIENCE)
     .setIssuedAt()
     .setExpirationTime(`${CALL_TTL_SECONDS}s`)
-    .sign(await cachedKey(seed, signingKey))
+    .sign(await privateKeyOf(seed))
 }
 
 const NOT_VALID = "The token is not valid here."
@@ -98,7 +101,7 @@ async function verify<Schema extends z.ZodType>(
   options: JWTVerifyOptions,
   schema: Schema,
 ): Promise<z.output<Schema>> {
-  const publicKey = await cachedKey(key, verifyKey)
+  const publicKey = await publicKeyOf(key)
   try {
     const { payload } = await jwtVerify(token, publicKey, {
       algorithms: ["EdDSA"],
@@ -113,13 +116,14 @@ async function verify<Schema extends z.ZodType>(
   }
 }
 
-const keys = new Map<string, Promise<CryptoKey>>()
-
-function cachedKey(base64: string, load: (base64: string) => Promise<CryptoKey>) {
-  const name = `${load.name}:${base64}`
-  const known = keys.get(name) ?? load(base64)
-  keys.set(name, known)
-  return known
+/** Imports each key once. */
+function imported(load: (base64: string) => Promise<CryptoKey>) {
+  const keys = new Map<string, Promise<CryptoKey>>()
+  return (base64: string): Promise<CryptoKey> => {
+    const key = keys.get(base64) ?? load(base64)
+    keys.set(base64, key)
+    return key
+  }
 }
 
 async function sha256(bytes: Uint8Array): Promise<string> {

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { request } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { gzipSync } from "node:zlib"
 import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from "jose"
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest"
 import { BROKER_AUDIENCE, sessionAudience, TOKEN_ISSUER, TOKEN_TYPE } from "#protocol/token"
@@ -154,6 +155,17 @@ describe("an answer", () => {
     expect(Buffer.from((await reader?.read())?.value ?? []).toString()).toBe("data: 2\n\n")
     response.end()
     expect((await reader?.read())?.done).toBe(true)
+  })
+
+  test("that a provider compressed all the same arrives readable", async () => {
+    upstream.answer = ({ response, headers }) => {
+      expect(headers["accept-encoding"]).toBe("identity")
+      response.writeHead(200, { "content-type": "application/json", "content-encoding": "gzip" })
+      response.end(gzipSync('{"ok":true}'))
+    }
+    const { text, headers } = await answerOf(await ask())
+    expect(text).toBe('{"ok":true}')
+    expect(headers.get("content-encoding")).toBeNull()
   })
 
   test("of the demo model comes through in each of its forms", async () => {
