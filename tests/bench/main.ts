@@ -14,6 +14,7 @@ import type { Relay } from "./relays/relay.ts"
 import { type Bar, renderReport } from "./report.ts"
 import { median, ratios } from "./statistics.ts"
 import { steadyLatencyMs } from "./steady-latency.ts"
+import { measureTranscript } from "./transcript.ts"
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5)
 const LOG_SIZES = [100, 10_000, 100_000]
@@ -36,6 +37,7 @@ await reconnect()
 await growth()
 await Promise.all([ours, ...bare].map((relay) => relay.close()))
 await turns()
+await transcript()
 
 writeFileSync(join(import.meta.dirname, "results.json"), `${JSON.stringify(bars, null, 2)}\n`)
 writeFileSync(join(import.meta.dirname, "../../docs/benchmarks.md"), renderReport(bars, ROUNDS))
@@ -172,6 +174,28 @@ async function turns(): Promise<void> {
       holds: bytes.median <= 0.3,
     })
   }
+}
+
+async function transcript(): Promise<void> {
+  const { wholeMs, firstPageMs, bareMs, entries } = await measureTranscript(ROUNDS)
+  const ratio = ratios(wholeMs, bareMs)
+  record({
+    id: "P6",
+    what: `whole transcript of ${entries} entries by the API into a viewer's log, over one bare read of its rows`,
+    bar: "≤ 10×",
+    measured: times(ratio.median),
+    ratio,
+    holds: ratio.median <= 10,
+  })
+  const first = ratios(firstPageMs, wholeMs)
+  record({
+    id: "P6",
+    what: "first page, over the whole transcript",
+    bar: "≤ 0.2×",
+    measured: times(first.median),
+    ratio: first,
+    holds: first.median <= 0.2,
+  })
 }
 
 /** Every relay once per round, so that what else the machine does falls on all alike. */

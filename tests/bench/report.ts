@@ -31,6 +31,7 @@ binary with the same configuration, asked over its own API and read from its own
 |---|---|---|---|---|---|
 ${rows.join("\n")}
 
-Not measured here: Open-Inspect itself, Cloudflare's production runtime, Modal.
+Not measured here: Open-Inspect itself (so P6 stands beside a bare read instead, and without a browser), Cloudflare's
+production runtime, Modal.
 `
 }
