@@ -1,3 +1,4 @@
+import { statSync } from "node:fs"
 import * as z from "zod"
 import type { DraftEntry, DraftEntryOf } from "#protocol/entry"
 import { storableText } from "#protocol/text"
@@ -101,7 +102,7 @@ function toolEntry({ turnId }: TurnState, key: string, part: PartOf<"tool">): To
     state: status,
     output,
     truncated: truncated || metadata.truncated === true,
-    bytes,
+    bytes: Math.max(bytes, keptBytes(metadata.outputPath)),
     startedAt: instant(time?.start),
     endedAt: instant(time?.end),
     ...(typeof child === "string" ? { childSessionId: child } : {}),
@@ -114,6 +115,17 @@ function outputOf({ status, output, error, metadata }: PartOf<"tool">["state"]):
   if (status === "completed") return output ?? ""
   if (status === "error") return [soFar, error ?? ""].filter(Boolean).join("\n")
   return soFar
+}
+
+/** Size of the file into which the agent puts an output that is too long for the model; 0 without one. */
+function keptBytes(path: unknown): number {
+  if (typeof path !== "string") return 0
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.size ?? 0
+  } catch {
+    // A path that cannot be looked at tells no size, and the entry is worth more than that.
+    return 0
+  }
 }
 
 const instant = (ms: number | undefined) => (ms === undefined ? null : new Date(ms).toISOString())

@@ -1,4 +1,5 @@
-import { readFileSync } from "node:fs"
+import { readFileSync, statSync } from "node:fs"
+import { fileURLToPath } from "node:url"
 import fc from "fast-check"
 import { expect, test } from "vitest"
 import * as z from "zod"
@@ -310,6 +311,19 @@ test("[F12] 50 MB of output are cut to the limit between characters, quickly", (
   expect(Buffer.byteLength(entry.output)).toBeGreaterThan(MAX_TOOL_OUTPUT_BYTES - 4)
   expect(output.startsWith(entry.output)).toBe(true)
   expect(performance.now() - startedAt).toBeLessThan(2_000)
+})
+
+test("[F12] an output that the agent cut itself tells the size of the whole, which lies in a file", () => {
+  const outputPath = fileURLToPath(import.meta.url)
+  const bytes = (metadata: object) => {
+    const tool = toolPart("completed", { output: "the ends", title: "cut", metadata })
+    const [entry] = translate(fresh(), tool, 0).entries
+    return entry?.kind === "tool" ? [entry.truncated, entry.bytes] : null
+  }
+  expect(bytes({ truncated: true, outputPath })).toEqual([true, statSync(outputPath).size])
+  for (const lost of ["/nowhere/at/all", "a\u0000b", 7, `${outputPath}/below`]) {
+    expect(bytes({ truncated: true, outputPath: lost })).toEqual([true, 8])
+  }
 })
 
 test("[F12] a text of 5 MB in small pieces takes linear time and stops at the limit", () => {
