@@ -17,7 +17,7 @@ export const MAX_VIEWER_UNSEEN_CHARS = 2 * 1024 * 1024
 export const SEEN_INTERVAL_MS = 1_000
 
 /** A viewer also reports as soon as this much has arrived since its last `seen`. */
-export const SEEN_EVERY_CHARS = 256 * 1024
+export const SEEN_EVERY_CHARS = 64 * 1024
 
 /** How often runners and viewers send the liveness text `ping`; the platform answers `pong`. */
 export const PING_INTERVAL_MS = 5_000

@@ -28,7 +28,7 @@ export const claimSchema = z.object({
   steers: attemptRefSchema.optional(),
   text: textSchema,
   author: authorSchema,
-  attachments: z.array(z.object({ fileId: z.string(), name: textSchema })),
+  attachments: z.array(z.object({ fileId: textSchema, name: textSchema })),
   /** `provider/model`. */
   model: z.string(),
   agent: z.string(),
@@ -53,7 +53,7 @@ export const fileDiffSchema = z.object({
 })
 export const diffSchema = z.object({
   /** Commit that the diff is against. */
-  base: z.string(),
+  base: textSchema,
   files: z.array(fileDiffSchema),
   /** Some patch was left out because the whole grew too large. */
   truncated: z.boolean(),
@@ -88,7 +88,7 @@ const runnerReports = [
   z.object({
     type: z.literal("boot.ready"),
     generation: z.int().positive(),
-    baseCommit: z.string(),
+    baseCommit: textSchema,
     branch: textSchema,
   }),
   z.object({ type: z.literal("turn.diff"), turnId: promptIdSchema, diff: diffSchema }),
