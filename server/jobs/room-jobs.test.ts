@@ -1,10 +1,11 @@
 import { afterAll, expect, test } from "vitest"
 import { promptIdSchema, sessionIdSchema } from "#protocol/ids"
 import { claimForRoom } from "../domain/dispatch/index.ts"
+import { sendPrompt } from "../domain/prompts/index.ts"
 import { createSession, terminateSession } from "../domain/sessions/index.ts"
 import { sandboxId } from "../sandbox/provider.ts"
 import { testDatabase } from "../testing/database.ts"
-import { createOwner, TestRoom } from "../testing/factories.ts"
+import { createOwner, newPromptId, TestRoom } from "../testing/factories.ts"
 import { testJobs } from "../testing/run-jobs.ts"
 
 const db = await testDatabase()
@@ -52,6 +53,37 @@ test("[D3] a room is told of what waits, of a standing claim it may not have, an
   await room.report({ type: "attempt.accepted", ...attempt })
   await run("deliver", { sessionId })
   expect(named(sessionId, "run")).toHaveLength(2)
+})
+
+test("[D14] a steer that its room may not have is told to it after its host", async () => {
+  const { owner, sessionId, room } = await ready()
+  const hostId = await claim(sessionId)
+  const host = { promptId: promptIdSchema.parse(hostId), attempt: 1 }
+  await room.report({ type: "attempt.accepted", ...host })
+  const promptId = newPromptId()
+  rooms.setReachable(false)
+  await sendPrompt(owner, { sessionId, promptId, text: "Use tabs", mode: "steer" })
+  rooms.setReachable(true)
+  await run("deliver", { sessionId })
+  expect(named(sessionId, "run")).toMatchObject([
+    { claim: { promptId, attempt: 1, turnId: hostId, steers: host } },
+  ])
+  await room.report({ type: "attempt.accepted", promptId, attempt: 1 })
+  await run("deliver", { sessionId })
+  expect(named(sessionId, "run")).toHaveLength(1)
+})
+
+test("[D14] a steer that no room ever had goes back to the queue when its sandbox is fenced out", async () => {
+  const { owner, sessionId, room } = await ready()
+  const host = { promptId: promptIdSchema.parse(await claim(sessionId)), attempt: 1 }
+  await room.report({ type: "attempt.accepted", ...host })
+  const promptId = newPromptId()
+  rooms.setReachable(false)
+  await sendPrompt(owner, { sessionId, promptId, text: "Use tabs", mode: "steer" })
+  rooms.setReachable(true)
+  await db.sandbox.updateMany({ where: { sessionId }, data: { state: "stopping" } })
+  await run("stop-sandbox", { sessionId, generation: 1 })
+  expect(await db.prompt.findUnique({ where: { id: promptId } })).toMatchObject({ state: "queued" })
 })
 
 test("delivery waits for a room that cannot be reached, and for a sandbox that is not ready", async () => {
