@@ -1,4 +1,5 @@
 import * as z from "zod"
+import { sql } from "../db.ts"
 
 const session = z.object({ sessionId: z.string() })
 const sandbox = z.object({ sessionId: z.string(), generation: z.int().positive() })
@@ -44,15 +45,23 @@ export async function addJob<Name extends JobName>(
   tx: Queries,
   name: Name,
   payload: JobPayload<Name>,
-  { jobKey, runAt, maxAttempts }: JobOptions = {},
+  options: JobOptions = {},
 ): Promise<void> {
+  await tx.$executeRaw`select ${jobSql(name, payload, options)}`
+}
+
+/** The call that adds a job, for a statement that does something else as well. */
+export function jobSql<Name extends JobName>(
+  name: Name,
+  payload: JobPayload<Name>,
+  { jobKey, runAt, maxAttempts }: JobOptions,
+) {
   const json = JSON.stringify(jobPayloads[name].parse(payload))
-  await tx.$executeRaw`
-    select graphile_worker.add_job(
-      ${name}::text,
-      payload := ${json}::json,
-      run_at := ${runAt ?? null}::timestamptz,
-      max_attempts := ${maxAttempts ?? null}::integer,
-      job_key := ${jobKey ?? null}::text
-    )`
+  return sql`graphile_worker.add_job(
+    ${name}::text,
+    payload := ${json}::json,
+    run_at := ${runAt ?? null}::timestamptz,
+    max_attempts := ${maxAttempts ?? null}::integer,
+    job_key := ${jobKey ?? null}::text
+  )`
 }

@@ -1,5 +1,5 @@
 import { sql, type Transaction } from "../../db.ts"
-import { addJob } from "../../jobs/queue.ts"
+import { jobSql } from "../../jobs/queue.ts"
 import { NotFound } from "../errors.ts"
 import { type StatusFacts, type StatusWithReason, sessionStatus } from "./session-status.ts"
 
@@ -16,17 +16,24 @@ export async function refreshStatus(tx: Transaction, sessionId: string, now: Dat
   if (status === stored.status && reason === stored.reason) return
   const version = stored.version + 1
   const since = status === stored.status ? sql`"statusSince"` : sql`${now}::timestamptz`
+  const announce = jobSql(
+    "announce-status",
+    { sessionId },
+    {
+      jobKey: `announce:${sessionId}`,
+      runAt: status === "working" ? new Date(now.getTime() + TURN_FIRST_MS) : undefined,
+    },
+  )
   await tx.$executeRaw`
     with changed as (
       update "Session"
          set status = ${status}::"SessionStatus", "statusReason" = ${reason},
              "statusVersion" = ${version}, "statusSince" = ${since}
-       where id = ${sessionId})
-    insert into "StatusChange" ("sessionId", version, status, reason, at)
-    values (${sessionId}, ${version}, ${status}::"SessionStatus", ${reason}, ${now}::timestamptz)`
-  const jobKey = `announce:${sessionId}`
-  const runAt = status === "working" ? new Date(now.getTime() + TURN_FIRST_MS) : undefined
-  await addJob(tx, "announce-status", { sessionId }, { jobKey, runAt })
+       where id = ${sessionId}),
+    noted as (
+      insert into "StatusChange" ("sessionId", version, status, reason, at)
+      values (${sessionId}, ${version}, ${status}::"SessionStatus", ${reason}, ${now}::timestamptz))
+    select ${announce}`
 }
 
 type FactsRow = {
