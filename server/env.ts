@@ -45,6 +45,8 @@ export const variablesSchema = z.object({
   MODEL_PROVIDERS: list.pipe(z.array(modelProviderSchema)),
   /** Model names that the compatible provider serves. */
   COMPATIBLE_MODELS: list,
+  /** The OpenCode program of local sandboxes, instead of the installed one. */
+  OPENCODE_BIN: z.string().min(1).optional(),
   SANDBOX_PROVIDER: z.enum(["local", "in-memory"]).default("local"),
   SANDBOX_READY_DEADLINE_SECONDS: seconds(180),
   SANDBOX_CREATE_DEADLINE_SECONDS: seconds(60),

@@ -30,8 +30,11 @@ export async function ensureDatabase(
   return { url: server.url, release: server.isNew ? server.stop : async () => {} }
 }
 
-/** The database itself may still have to be made; its server has to be there. */
-async function assertAnswers(url: string): Promise<void> {
+/** The database itself may still have to be made; its server has to be there. Throws {@link Refusal}. */
+export async function assertAnswers(url: string): Promise<void> {
+  if (!/^postgres(ql)?:\/\//.test(url) || !URL.canParse(url)) {
+    throw new Refusal("DATABASE_URL is not a postgresql:// URL. Correct it, or leave it out.")
+  }
   const client = new pg.Client({
     connectionString: url,
     connectionTimeoutMillis: CONNECT_DEADLINE_MS,

@@ -86,6 +86,8 @@ function environments({ home, port, databaseUrl, hotReload, env }: PartsOptions)
     AGENT_OPS_LOCAL: "1",
     AGENT_OPS_HOME: home,
   }
+  // Only the server's parts are told where the database is.
+  delete common.DATABASE_URL
   const keys: Record<string, string> = {}
   for (const name of PROVIDER_KEYS) {
     const value = common[name]

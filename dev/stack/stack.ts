@@ -1,6 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
-import { localProvider } from "../../server/sandbox/local.ts"
+import { assertPrograms, localProvider } from "../../server/sandbox/local.ts"
+import { assertAnswers } from "../db/with-database.ts"
 import { buildAll } from "./builds.ts"
 import { Child } from "./child.ts"
 import { type DevIdentity, ensureDevIdentity } from "./dev-identity.ts"
@@ -42,7 +43,7 @@ export type Stack = { line: StackLine; stop: () => Promise<void> }
 /** Starts the whole product on loopback, isolated in its home, and keeps its parts running until stopped. */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const home = resolve(options.home)
-  mkdirSync(home, { recursive: true, mode: 0o700 })
+  makeHome(home)
   const release = lockHome(home)
   const stack = new RunningStack({ ...options, home }, release)
   try {
@@ -51,6 +52,15 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   } catch (error) {
     await stack.stop()
     throw error
+  }
+}
+
+function makeHome(home: string): void {
+  try {
+    mkdirSync(home, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    const why = error instanceof Error && "code" in error ? error.code : error
+    throw new Error(`The home ${home} cannot be made (${why}). Choose another --home.`)
   }
 }
 
@@ -75,23 +85,25 @@ class RunningStack {
   }
 
   async start(): Promise<StackLine> {
-    const { home, port, hotReload = false, env = {}, say = () => {} } = this.#options
+    const { home, port, databaseUrl, hotReload = false, env = {}, say = () => {} } = this.#options
+    assertPrograms(env.OPENCODE_BIN ?? (process.env.OPENCODE_BIN || undefined))
     await assertPortsFree(port)
+    if (databaseUrl) await assertAnswers(databaseUrl)
     // Both are waited for even when one fails, so that stop() finds everything that was started.
     const [database, builds] = await Promise.allSettled([
-      this.#options.databaseUrl ?? this.#postgres?.start() ?? "",
+      databaseUrl ?? this.#postgres?.start() ?? "",
       buildAll({ web: !hotReload }, say),
     ])
     if (database.status === "rejected") throw database.reason
     if (builds.status === "rejected") throw builds.reason
-    const databaseUrl = database.value
-    await migrateDatabase(databaseUrl)
-    const identity = await ensureDevIdentity(databaseUrl, stackSecrets(home).apiKey)
-    for (const part of stackParts({ home, port, databaseUrl, hotReload, env })) {
+    const url = database.value
+    await migrateDatabase(url)
+    const identity = await ensureDevIdentity(url, stackSecrets(home).apiKey)
+    for (const part of stackParts({ home, port, databaseUrl: url, hotReload, env })) {
       this.#children.push(new Child(part, () => this.#writePids()))
     }
     await Promise.all(this.#children.map((child) => child.start()))
-    return this.#line(databaseUrl, identity)
+    return this.#line(url, identity)
   }
 
   stop(): Promise<void> {

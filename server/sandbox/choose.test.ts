@@ -5,6 +5,7 @@ const choice = {
   SANDBOX_PROVIDER: "local",
   AGENT_OPS_LOCAL: true,
   AGENT_OPS_HOME: "/tmp/a-home",
+  OPENCODE_BIN: undefined,
 } as const
 
 test("the named provider is chosen", () => {

@@ -3,7 +3,7 @@ import { inMemoryProvider } from "./in-memory.ts"
 import { localProvider } from "./local.ts"
 import type { SandboxProvider } from "./provider.ts"
 
-type Choice = Pick<Env, "SANDBOX_PROVIDER" | "AGENT_OPS_LOCAL" | "AGENT_OPS_HOME">
+type Choice = Pick<Env, "SANDBOX_PROVIDER" | "AGENT_OPS_LOCAL" | "AGENT_OPS_HOME" | "OPENCODE_BIN">
 
 /** The provider that the environment names. Stand-ins are refused outside a local stack. */
 export function chooseProvider(env: Choice): SandboxProvider {
@@ -17,7 +17,7 @@ export function chooseProvider(env: Choice): SandboxProvider {
     case "local":
       if (!home)
         throw new Error("SANDBOX_PROVIDER=local keeps sandboxes in AGENT_OPS_HOME. Set it.")
-      return localProvider({ home })
+      return localProvider({ home, opencode: env.OPENCODE_BIN })
     case "in-memory":
       return inMemoryProvider(() => Date.now())
     default:

@@ -10,7 +10,7 @@ import type { SandboxSpec } from "#protocol/sandbox-spec"
 import { sandboxDirectory } from "./local/directory.ts"
 import { isAlive, readProcess, readProcesses } from "./local/process-table.ts"
 import type { LocalOptions } from "./local/settings.ts"
-import { localProvider } from "./local.ts"
+import { assertPrograms, localProvider } from "./local.ts"
 import { idOf, patient, providerContract, specOf } from "./provider.contract.ts"
 
 const base = mkdtempSync(join(tmpdir(), "local-sandbox-"))
@@ -307,5 +307,12 @@ describe("what a person can act on is named", () => {
       reason: "runner-missing",
     })
     await expect(without({})).rejects.toMatchObject({ reason: "bun-missing" })
+    const absent = { opencode: "/absent/opencode" }
+    await expect(without(absent)).rejects.toMatchObject({
+      reason: "agent-missing",
+      message: expect.stringContaining("OPENCODE_BIN names /absent/opencode"),
+    })
+    expect(() => assertPrograms(absent.opencode)).toThrow("OPENCODE_BIN")
+    expect(() => assertPrograms(undefined)).not.toThrow()
   })
 })

@@ -8,6 +8,7 @@ import { isAlive } from "./local/process-table.ts"
 import { findPrlimit } from "./local/realtime-tag.ts"
 import type { LocalOptions, LocalSettings } from "./local/settings.ts"
 import { terminateSandbox } from "./local/terminate-sandbox.ts"
+import { findPrograms } from "./local/tools.ts"
 import { parseSandboxId, type SandboxProvider } from "./provider.ts"
 
 /** A bundled server has lost where this file lies; it runs in the root of the installation. */
@@ -17,16 +18,25 @@ function installedAt(): string {
 
 const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+const installation = () => ({
+  installDirectory: installedAt(),
+  path: `${dirname(process.execPath)}${delimiter}${SYSTEM_PATH}`,
+})
+
+/** Throws a SandboxError, which says what to do, when local sandboxes lack a program. */
+export function assertPrograms(opencode: string | undefined): void {
+  findPrograms({ ...installation(), opencode })
+}
+
 /**
  * Sandboxes as plain processes of this machine, for laptops and tests: separated by directory and environment, not
  * isolated from the person who runs them. They outlive this process; what is known of them stands in their directory.
  */
 export function localProvider(options: LocalOptions): SandboxProvider {
-  const installDirectory = installedAt()
+  const places = installation()
   const settings: LocalSettings = {
-    installDirectory,
-    runner: join(installDirectory, ".out/runner.js"),
-    path: `${dirname(process.execPath)}${delimiter}${SYSTEM_PATH}`,
+    ...places,
+    runner: join(places.installDirectory, ".out/runner.js"),
     prlimit: findPrlimit(),
     graceMs: 5_000,
     ...options,

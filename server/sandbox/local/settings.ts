@@ -9,4 +9,5 @@ export type LocalOptions = Partial<ToolOptions> & {
   graceMs?: number
 }
 
-export type LocalSettings = Required<LocalOptions>
+export type LocalSettings = Required<Omit<LocalOptions, "opencode">> &
+  Pick<LocalOptions, "opencode">

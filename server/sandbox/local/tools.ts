@@ -1,4 +1,4 @@
-import { delimiter, join } from "node:path"
+import { delimiter, join, resolve } from "node:path"
 import { SandboxError, type SandboxReason } from "../provider.ts"
 import { isExecutable, isReadable } from "./access.ts"
 
@@ -11,6 +11,8 @@ export type ToolOptions = {
   path: string
   /** The runner's bundle. */
   runner: string
+  /** The OpenCode program instead of the installed one. */
+  opencode?: string | undefined
 }
 
 const BUN_PACKAGES: Partial<Record<string, string>> = {
@@ -21,7 +23,23 @@ const BUN_PACKAGES: Partial<Record<string, string>> = {
 }
 
 /** Paths of what a sandbox runs; a missing one is named with the way to get it. */
-export function findTools({ installDirectory, path, runner }: ToolOptions): Tools {
+export function findTools(options: ToolOptions): Tools {
+  const { runner } = options
+  if (!isReadable(runner)) {
+    throw new SandboxError(
+      "runner-missing",
+      `The runner's bundle ${runner} is missing. Build it with \`npm run runner:build\`, then try again.`,
+    )
+  }
+  return { runner, ...findPrograms(options) }
+}
+
+/** Like {@link findTools}, of what is installed and not built. */
+export function findPrograms({
+  installDirectory,
+  path,
+  opencode,
+}: Omit<ToolOptions, "runner">): Omit<Tools, "runner"> {
   const platform = `${process.platform}-${process.arch}`
   const find = (packageName: string | undefined, name: string, reason: SandboxReason) => {
     const places = packageName ? [join(installDirectory, "node_modules", packageName, "bin")] : []
@@ -33,15 +51,16 @@ export function findTools({ installDirectory, path, runner }: ToolOptions): Tool
       `Sandboxes need ${name}, which is neither installed here nor on PATH. Run \`npm install\`, then try again.`,
     )
   }
-  if (!isReadable(runner)) {
+  if (opencode && !isExecutable(opencode)) {
     throw new SandboxError(
-      "runner-missing",
-      `The runner's bundle ${runner} is missing. Build it with \`npm run runner:build\`, then try again.`,
+      "agent-missing",
+      `OPENCODE_BIN names ${opencode}, which is no program that can be run here. Correct it, or leave it out to use the installed OpenCode.`,
     )
   }
   return {
-    runner,
     bun: find(BUN_PACKAGES[platform], "bun", "bun-missing"),
-    opencode: find(`opencode-${platform}`, "opencode", "agent-missing"),
+    opencode: opencode
+      ? resolve(opencode)
+      : find(`opencode-${platform}`, "opencode", "agent-missing"),
   }
 }
