@@ -16,13 +16,13 @@ const stages: Stage[] = [
   {
     name: "integration tests",
     vitest: "tests/integration/vitest.config.ts",
-    deadlineMs: 10 * minute,
+    deadlineMs: 25 * minute,
   },
   {
     name: "fault tests",
     vitest: "tests/faults/vitest.config.ts",
     env: { FAULT_SEEDS: "5" },
-    deadlineMs: 10 * minute,
+    deadlineMs: 25 * minute,
   },
   { name: "demo", command: ["npm", "run", "demo"], deadlineMs: 10 * minute },
 ]

@@ -1,3 +1,4 @@
+import type { DurableObjectNamespace } from "@cloudflare/workers-types"
 import { z } from "#protocol/zod"
 
 const seed = z
