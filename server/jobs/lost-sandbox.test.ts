@@ -84,6 +84,20 @@ test("while prompts wait the next sandbox is asked for, up to three losses in a 
   expect((await sessionOf(sessionId)).status).toBe("failed")
 })
 
+test("losses between which prompts were carried out do not add up", async () => {
+  const session = await working()
+  const { sessionId, promptId } = session
+  await queueAnother(session)
+  for (const generation of [1, 2, 3]) {
+    if (generation > 1) await run("start-sandbox", { sessionId, generation })
+    const done = { state: "succeeded", generation, endedAt: ctx.now() } as const
+    await db.attempt.updateMany({ where: { promptId }, data: done })
+    lose(sessionId, generation)
+    await run("check-sandbox", { sessionId, generation })
+  }
+  expect(await sandboxOf(sessionId, 4)).toMatchObject({ state: "requested" })
+})
+
 test("[D9] the next sandbox's fence ends what ran on the lost one; the room's own end is waited for", async () => {
   const session = await working()
   const { sessionId, ref, promptId } = session

@@ -12,7 +12,7 @@ export const SANDBOX_LOST = "sandbox-lost"
 /** The machine exists, its runner has not been heard for too long. */
 export const RUNNER_SILENT = "runner-silent"
 
-/** So many sandboxes of a session may be lost one after the other before a person has to wake it. */
+/** So many sandboxes of a session may be lost one after the other, useless, before a person has to wake it. */
 const MAX_LOSSES_IN_A_ROW = 3
 
 /**
@@ -40,15 +40,22 @@ export async function loseSandbox(
   })
 }
 
+/** Losses since a sandbox last carried a prompt out: what works now and then is no reason to give up. */
 async function lossesInARow(tx: Transaction, sessionId: string): Promise<number> {
   const newest = await tx.sandbox.findMany({
     where: { sessionId },
     orderBy: { generation: "desc" },
     take: MAX_LOSSES_IN_A_ROW,
-    select: { error: true },
+    select: { generation: true, error: true },
   })
-  const firstKept = newest.findIndex(({ error }) => !isLoss(failureSchema.nullable().parse(error)))
-  return firstKept === -1 ? newest.length : firstKept
+  let losses = 0
+  for (const { generation, error } of newest) {
+    if (!isLoss(failureSchema.nullable().parse(error))) break
+    losses++
+    const worked = { sessionId, generation, state: "succeeded" } as const
+    if ((await tx.attempt.count({ where: worked })) > 0) break
+  }
+  return losses
 }
 
 function isLoss(error: Failure | null): boolean {
