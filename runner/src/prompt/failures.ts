@@ -5,6 +5,8 @@ import type { AgentError } from "../agent/wire.ts"
 import type { Verdict } from "./watchdog.ts"
 
 const maxSaidChars = 500
+/** How Bun says that nobody answers, or no longer. */
+const noAnswer = /unable to connect|socket connection was closed|ECONNRE(FUSED|SET)/i
 const rateLimit = /\b429\b|rate.?limit|too many requests|quota/i
 
 const elsewhere = "retry later or choose another model"
@@ -46,6 +48,9 @@ function apiFailure(status: number | undefined, told: string, model: string): Fa
       : "change the prompt or choose another model"
   return refused(model, ` (${status})`, told, next)
 }
+
+/** The broker itself is away, as while the rooms restart; a model's own trouble comes as its answer. */
+export const isBrokerAway = (message: string): boolean => noAnswer.test(message)
 
 /** Why a turn failed whose model the agent has asked again and again. The agent passes on no status, only a sentence. */
 export function retryFailure(message: string, model: string, wroteBefore: boolean): Failure {

@@ -242,6 +242,24 @@ test("a retry far in the future is not waited for, nor a third one", async () =>
   }
 })
 
+test("[F1] a broker that is away, as while the rooms restart, is waited for longer than a model", async () => {
+  const message =
+    "Cannot connect to API: Unable to connect. Is the computer able to access the url?"
+  const retry = (attempt: number) => ({
+    status: { type: "retry", attempt, message, next: Date.now() },
+  })
+  agent.onPrompt = () => {
+    for (const attempt of [1, 2, 3, 4, 5]) agent.event("session.status", retry(attempt))
+    agent.fallBusy()
+  }
+  loop.run(claimOf("p1"))
+  await expect.poll(() => agent.prompts).toHaveLength(1)
+  expect(ends()).toEqual([])
+  agent.event("session.status", retry(6))
+  await ended()
+  expect(ends()).toMatchObject([{ state: "failed", error: { reason: "model-unavailable" } }])
+})
+
 test("[D6] in doubt the agent is asked, and nothing is sent twice", async () => {
   agent.onPrompt = ({ messageId }) => {
     agent.hold(messageId, "It arrived.")

@@ -8,12 +8,14 @@ import { closeTools, dueTools, toolsAtWork } from "../agent/translate-tool.ts"
 import { startTurnState, type TurnState } from "../agent/turn-state.ts"
 import type { AgentError, AgentEvent, AgentMessage } from "../agent/wire.ts"
 import type { Log } from "../log.ts"
-import { brokeOff, deadlineFailure, errorFailure, retryFailure } from "./failures.ts"
+import { brokeOff, deadlineFailure, errorFailure, isBrokerAway, retryFailure } from "./failures.ts"
 import type { Emit } from "./ports.ts"
 import { moved, startWatch, verdict, type Watch } from "./watchdog.ts"
 
 const tickMs = 100
 const maxRetries = 3
+/** With the agent's pauses of 2, 4, 8, 16 and 30 s this outlasts a minute without a broker. */
+const maxBrokerRetries = 6
 /** How often the agent is asked whether it is still busy, in case an event was missed. */
 const reconcileMs = 10_000
 
@@ -210,7 +212,8 @@ export class Turn {
     const waitMs = Math.max(0, next - Date.now())
     const now = performance.now()
     this.#watch = moved(this.#watch ?? startWatch(now), now + waitMs)
-    if (attempt >= maxRetries || waitMs > deadlines.silenceMs) {
+    const most = isBrokerAway(message) ? maxBrokerRetries : maxRetries
+    if (attempt >= most || waitMs > deadlines.silenceMs) {
       this.#giveUp(retryFailure(message, model, this.#wrote))
     }
     this.#wrote = false
