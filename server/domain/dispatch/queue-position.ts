@@ -1,23 +1,22 @@
 import { sql, type Transaction } from "../../db.ts"
 
-/** Position behind every prompt of the session. */
-export async function tailPosition(tx: Transaction, sessionId: string): Promise<number> {
-  return positionOf(tx, sqlTail(sessionId))
-}
-
 /** Position before every queued prompt of the session, but behind steers that were sent before `sentAt`. */
 export async function headPosition(
   tx: Transaction,
   sessionId: string,
   sentAt?: Date,
 ): Promise<number> {
-  return positionOf(tx, sqlHead(sessionId, sentAt))
+  const place = sqlHead(sessionId, sentAt)
+  const [row] = await tx.$queryRaw<{ position: number }[]>`select ${place} as position`
+  if (!row) throw new Error("PostgreSQL answered a scalar query without a row.")
+  return row.position
 }
 
-/** Both as a piece of a query that writes the prompt. */
+/** Position behind every prompt of the session, as a piece of the query that writes the prompt. */
 export const sqlTail = (sessionId: string) => sql`(
   select coalesce(floor(max(position)), 0) + 1 from "Prompt" where "sessionId" = ${sessionId})`
 
+/** {@link headPosition} as a piece of the query that writes the prompt. */
 export function sqlHead(sessionId: string, sentAt: Date = new Date(0)) {
   return sql`(
     with queued as (
@@ -30,10 +29,4 @@ export function sqlHead(sessionId: string, sentAt: Date = new Date(0)) {
              else coalesce((behind + min(position) filter (where position > behind)) / 2, behind + 1)
            end
       from place left join queued on true group by behind)`
-}
-
-async function positionOf(tx: Transaction, place: ReturnType<typeof sql>): Promise<number> {
-  const [row] = await tx.$queryRaw<{ position: number }[]>`select ${place} as position`
-  if (!row) throw new Error("PostgreSQL answered a scalar query without a row.")
-  return row.position
 }
