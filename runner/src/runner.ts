@@ -3,6 +3,7 @@ import type { Failure } from "#protocol/entry"
 import type { AttemptRef, RunnerReport } from "#protocol/work"
 import type { Agent } from "./agent/agent.ts"
 import { type Booted, type boot, onlyFailures, ReadyMark, warmUp } from "./boot.ts"
+import { DISK_FULL } from "./disk-full.ts"
 import type { RunnerEnvironment } from "./env.ts"
 import { EXIT } from "./exit-code.ts"
 import { openJournal } from "./journal.ts"
@@ -22,12 +23,6 @@ const LAST_REPORT_MS = 60_000
 
 /** How long the loop may take to let go, and after it what is still unsent to be stored by the room. */
 const CLOSE_MS = { loop: 1_000, delivery: 1_500 }
-
-const DISK_FULL: Failure = {
-  reason: "disk-full",
-  message:
-    "The sandbox's disk is full, so the work was stopped. Remove large files, then try again.",
-}
 
 /** What a runner touches of the world outside of its own directory. */
 export type RunnerParts = {

@@ -104,6 +104,23 @@ test("a prompt is accepted, runs and succeeds; its end comes last", async () => 
   expect(agent.listening).toBe(0)
 })
 
+test("[F16] an agent that falls idle with a tool at work has not succeeded; what came is kept", async () => {
+  agent.onPrompt = ({ messageId }) => {
+    agent.fallBusy()
+    agent.hold(messageId, "Before. ")
+    const [, answer] = agent.messages
+    const ids = { id: "prt_2", sessionID: "ses_1", messageID: `${messageId}~answer` }
+    const state = { status: "running" as const, input: {}, metadata: {} }
+    answer?.parts.push({ known: "tool", part: { ...ids, type: "tool", tool: "bash", state } })
+    agent.fallIdle()
+  }
+  loop.run(claimOf("p1"))
+  await ended()
+  expect(ends()).toMatchObject([{ state: "failed", error: { reason: "agent-left-off" } }])
+  expect(entries).toContainEqual(expect.objectContaining({ text: "Before. ", done: true }))
+  expect(entries).toContainEqual(expect.objectContaining({ kind: "tool", state: "error" }))
+})
+
 test("[D6] the message's id is on disk before the agent hears of it", async () => {
   agent.onPrompt = ({ messageId }) => {
     const last = stored?.attempts.at(-1)

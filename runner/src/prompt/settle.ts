@@ -3,6 +3,8 @@ import type { DraftEntry, Failure } from "#protocol/entry"
 import { changesKey } from "#protocol/entry"
 import type { AttemptRef, Claim, TerminalState } from "#protocol/work"
 import type { Agent } from "../agent/agent.ts"
+import type { AgentMessage } from "../agent/wire.ts"
+import { DISK_FULL, isDiskFull } from "../disk-full.ts"
 import type { Log } from "../log.ts"
 import { boundDiff } from "./bound-diff.ts"
 import { endWork, within } from "./end-work.ts"
@@ -11,7 +13,7 @@ import type { Emit, Workspace } from "./ports.ts"
 import type { Outcome, Turn } from "./turn.ts"
 import { deleteUnanswered } from "./unanswered.ts"
 
-const completeMs = 2_000
+const completeMs = 3_000
 const stopMs = 5_000
 const diffMs = 15_000
 const pollMs = 50
@@ -38,7 +40,7 @@ export async function settle(
   if (outcome.type === "stop" || outcome.type === "failed") {
     await endWork(agent, turn.sessionIds, stopMs, log)
   }
-  const ending = await endingOf(options, turn, outcome)
+  const ending = await explained(options, await endingOf(options, turn, outcome))
   // Of what an earlier runner streamed the room has more than we know; it closes that itself.
   if (outcome.type !== "left-behind") turn.closeTexts()
   turn.closeTools(closingSentence(ending))
@@ -46,6 +48,14 @@ export async function settle(
   if (ending.state === "stopped" || ending.state === "failed") await forget(options)
   showError(options, ending)
   return ending
+}
+
+/** An agent on a full disk fails in many ways, and rarely says why. */
+async function explained({ workspace }: SettleOptions, ending: Ending): Promise<Ending> {
+  const isWrong = ending.error !== null && ending.state !== "stopped"
+  return isWrong && (await isDiskFull(workspace.directory))
+    ? { ...ending, error: DISK_FULL }
+    : ending
 }
 
 async function endingOf(options: SettleOptions, turn: Turn, outcome: Outcome): Promise<Ending> {
@@ -80,16 +90,30 @@ async function idleEnding({ log, model }: SettleOptions, turn: Turn): Promise<En
   if (answers === null) {
     return { state: "interrupted", error: agentDied("The agent no longer told what it had done") }
   }
-  const error = answers.at(-1)?.info.error ?? (answers.length === 0 ? turn.error : null)
+  const last = answers.at(-1)
+  const isDone = last !== undefined && isFinished(last)
+  const error = last?.info.error ?? (isDone ? null : turn.error)
   if (error?.name === "MessageAbortedError") {
     const message = "The agent was told to stop from elsewhere. What came is kept, retry or go on."
     return { state: "interrupted", error: failure("agent-aborted", message) }
   }
   if (error) return { state: "failed", error: errorFailure(error, model) }
-  if (answers.length > 0) return { state: "succeeded", error: null }
+  if (isDone) return { state: "succeeded", error: null }
+  if (last) {
+    const message = `The agent stopped in the middle of its work with ${model} and did not say why. What came is kept, retry or go on.`
+    return { state: "failed", error: failure("agent-left-off", message) }
+  }
   const message = `${model} was not asked: the agent ended the turn without an answer; retry.`
   return { state: "failed", error: failure("agent-gave-no-answer", message) }
 }
+
+/** A message that was cut off is never completed, or leaves a tool at work. */
+function isFinished({ info, parts }: AgentMessage): boolean {
+  const atWork = parts.some(({ known, part }) => known === "tool" && isOpen(part.state.status))
+  return info.time.completed !== undefined && !atWork
+}
+
+const isOpen = (status: string) => status === "pending" || status === "running"
 
 /** The agent says idle a moment before its last message is complete. Null when it cannot be asked. */
 async function completeAnswers(turn: Turn, log: Log) {
