@@ -3,6 +3,7 @@ import type { Failure } from "#protocol/entry"
 import type { AttemptRef, RunnerReport } from "#protocol/work"
 import type { Agent } from "./agent/agent.ts"
 import { type Booted, type boot, onlyFailures, ReadyMark, warmUp } from "./boot.ts"
+import { DeliveredMark } from "./delivered-mark.ts"
 import { DISK_FULL } from "./disk-full.ts"
 import type { RunnerEnvironment } from "./env.ts"
 import { EXIT } from "./exit-code.ts"
@@ -48,6 +49,7 @@ export class Runner {
   readonly #link: RoomLink
   readonly #orders: Orders
   readonly #openTexts = new OpenTexts()
+  readonly #deliveredMark: DeliveredMark
   #agent: Agent | null = null
   #served: Served | null = null
 
@@ -55,6 +57,7 @@ export class Runner {
     const { environment, log, end, parts } = options
     const { spec, stateDirectory } = environment
     this.#journal = openJournal(join(stateDirectory, "journal.json"), log)
+    this.#deliveredMark = new DeliveredMark(stateDirectory)
     this.#options = options
     this.#outbox = outbox
     this.#orders = new Orders((id, result) => this.#link.answer(id, result))
@@ -100,7 +103,8 @@ export class Runner {
     const loop = this.#served?.loop
     if (loop) await within(loop.close(), CLOSE_MS.loop)
     const agentEnds = this.#agent?.close()
-    if (this.#link.connected) await this.#outbox.delivered(CLOSE_MS.delivery)
+    const delivered = this.#link.connected && (await this.#outbox.delivered(CLOSE_MS.delivery))
+    if (delivered && loop?.current() === null) await this.#deliveredMark.set()
     this.#link.close()
     await this.#outbox.close()
     await agentEnds
@@ -130,6 +134,7 @@ export class Runner {
       journal: this.#journal,
       workspace,
       generation: environment.spec.generation,
+      isDelivered: await this.#deliveredMark.take(),
       log,
     })
     await loop.recover()

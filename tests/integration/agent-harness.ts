@@ -102,6 +102,7 @@ export class AgentHarness {
       journal: openJournal(join(this.root, "journal.json"), () => undefined),
       workspace: { directory: this.directory, changes: async () => this.diff },
       generation: 1,
+      isDelivered: true,
       log: () => undefined,
     })
     await this.loop.recover()

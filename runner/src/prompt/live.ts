@@ -11,6 +11,8 @@ export type PromptLoopOptions = {
   journal: Journal
   workspace: Workspace
   generation: number
+  /** The last runner of an earlier generation ended with nothing owed to the room. */
+  isDelivered: boolean
   log: Log
 }
 

@@ -31,7 +31,7 @@ beforeEach(() => {
 
 afterEach(() => loop.close())
 
-function newLoop(generation = 1): PromptLoop {
+function newLoop(generation = 1, isDelivered = true): PromptLoop {
   return startPromptLoop({
     agent,
     emit: {
@@ -49,6 +49,7 @@ function newLoop(generation = 1): PromptLoop {
     },
     workspace: { directory: "/workspace", changes: async () => diff },
     generation,
+    isDelivered,
     log: () => undefined,
   })
 }
@@ -445,6 +446,38 @@ test("[D7] an attempt of an earlier generation is settled without a word", async
   expect(reports).toEqual([])
   expect(stored?.attempts.at(-1)).toMatchObject({ state: "interrupted", claim: null })
 })
+
+test("[I6] what the agent finished for an earlier generation is shown again when its outbox was lost", async () => {
+  await loop.recover()
+  loop.run(claimOf("p1"))
+  await sent()
+  agent.hold(agent.prompts[0]?.messageId ?? "", "Stored by the agent alone.")
+  await loop.close()
+  reports = []
+  loop = newLoop(2)
+  await loop.recover()
+  expect(entries).toMatchObject([
+    { key: "prt_1", turnId: "p1", text: "Stored by the agent alone.", done: true },
+  ])
+  expect(reports).toEqual([])
+})
+
+test.each([
+  [true, 0],
+  [false, 1],
+])(
+  "[I6] an ended turn of an earlier generation that was delivered (%s) gives %i entries more",
+  async (isDelivered, more) => {
+    answering("Yes.")
+    await loop.recover()
+    loop.run(claimOf("p1"))
+    await ended()
+    entries = []
+    loop = newLoop(2, isDelivered)
+    await loop.recover()
+    expect(entries).toHaveLength(more)
+  },
+)
 
 test("all prompts share one session of the agent, also after a restart", async () => {
   answering("Yes.")

@@ -7,6 +7,7 @@ import type { AttemptRecord, JournalRecord, PromptLoop } from "./ports.ts"
 import {
   emptyRecord,
   findAttempt,
+  isAlive,
   isSame,
   journalled,
   leftBehind,
@@ -15,6 +16,7 @@ import {
   withAttempt,
 } from "./records.ts"
 import { type Ending, showError } from "./settle.ts"
+import { showAgain } from "./show-again.ts"
 import { Steers } from "./steers.ts"
 import type { Turn } from "./turn.ts"
 
@@ -172,20 +174,24 @@ export function startPromptLoop(options: PromptLoopOptions): PromptLoop {
     await agent.whenUp()
     const sessionId = await openSession()
     const last = leftBehind(record)
+    const newest = last ?? record.attempts.at(-1)
+    if (newest && newest.generation !== generation) return takeOver(newest, sessionId)
     if (!last?.claim) return
     const attempt = { ...last, claim: last.claim }
-    // Its room has ended them already, when it let this generation in.
-    if (last.generation !== generation) {
-      for (const left of [last, ...steersOf(record, last)]) {
-        save(withAttempt(record, { ...left, state: "interrupted" satisfies TerminalState }))
-      }
-      return
-    }
     const isKnown = await agent.calls.hasMessage(sessionId, last.messageId)
     log("an attempt was left behind", { promptId: last.promptId, isKnown })
     // The agent was started after the crash, so what it does not know never reached it and may be sent.
     if (!isKnown) return work(attempt, (current) => execute(workOptions(current)))
     work(attempt, (current) => leave(workOptions(current)))
+  }
+
+  /** What an earlier generation did last. Its room has ended it already, when it let this one in. */
+  async function takeOver(last: AttemptRecord, sessionId: string): Promise<void> {
+    const wasAlive = isAlive(last)
+    for (const left of wasAlive ? [last, ...steersOf(record, last)] : []) {
+      save(withAttempt(record, { ...left, state: "interrupted" satisfies TerminalState }))
+    }
+    if (wasAlive || !options.isDelivered) await showAgain(options, last, sessionId)
   }
 
   return {

@@ -49,6 +49,7 @@ function newLoop(): PromptLoop {
       changes: async () => ({ base: "abc", files: [], truncated: false }),
     },
     generation: 1,
+    isDelivered: true,
     log: () => undefined,
   })
 }
