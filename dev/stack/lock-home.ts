@@ -37,8 +37,9 @@ function readHolder(path: string): number | null {
 function identity(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
-    const startedAt = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]
-    return `${pid} ${startedAt}`
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+    // A killed process that nobody has collected yet keeps its entry.
+    return fields[0] === "Z" ? null : `${pid} ${fields[19]}`
   } catch {
     return pid === process.pid ? `${pid}` : null
   }
