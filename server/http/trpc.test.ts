@@ -126,6 +126,7 @@ test("refused input names the field and why in a sentence", async () => {
 test("unknown procedures and broken JSON have a reason too", async () => {
   const missing = await call("session.explode", "query")
   expect(missing).toMatchObject({ status: 404, json: { error: { data: { reason: "not-found" } } } })
+  expect(missing.json.error.message).toMatch(/session\.explode.*Check the procedure's name\.$/)
   const broken = await call("session.create", "mutation", { body: "{" })
   expect(broken.status).toBe(400)
   expect(broken.json.error.data.reason).toBe("bad-request")
