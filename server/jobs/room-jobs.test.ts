@@ -152,6 +152,18 @@ test("an ended session's room, machine and directory go, in whatever order the j
   }
 })
 
+test("an ended session's room is fenced first, so that it may post its log even if no sandbox ever came", async () => {
+  const owner = { ...ctx, actor: await createOwner(ctx) }
+  const wish = { repoUrl: "file:///srv/git/project", prompt: "Fix the failing test" }
+  const { id: sessionId } = await createSession(owner, wish)
+  await terminateSession(owner, { sessionId })
+  await run("end-session", { sessionId })
+  expect(rooms.calls(sessionId)).toMatchObject([
+    { call: "fence", generation: 1 },
+    { call: "end", reason: { reason: "session-ended" } },
+  ])
+})
+
 test("[A2] a revocation closes sockets in one room, or on the team's bus", async () => {
   const { owner, sessionId } = await ready()
   const { teamId, userId } = owner.actor
