@@ -1,0 +1,99 @@
+import { randomUUID } from "node:crypto"
+import { afterAll, beforeAll, expect, test } from "vitest"
+import * as z from "zod"
+import { FaultSession } from "./fault-session.ts"
+import { FaultStack } from "./fault-stack.ts"
+import { tell } from "./figures.ts"
+import { assertInvariants } from "./invariants.ts"
+import { scripted, streaming } from "./script.ts"
+import { instant, seeds } from "./seeds.ts"
+import { until } from "./until.ts"
+
+const STREAM_MS = 5_000
+const AGAIN_WITHIN_MS = 60_000
+/** A stream that nothing disturbs pauses for less. */
+const PAUSE_MS = 2_000
+const CREATE_MS = 150
+
+let stack: FaultStack
+let session: FaultSession
+
+beforeAll(async () => {
+  stack = await FaultStack.start()
+  session = await FaultSession.ready(stack)
+})
+
+afterAll(async () => {
+  session?.close()
+  await stack?.stop()
+})
+
+const pauses: number[] = []
+
+test.for(seeds)(
+  "[F4] a stream goes on untouched while the web server is killed and comes back (seed %i)",
+  async (seed) => {
+    const replays = session.viewers.map((viewer) => viewer.replays.length)
+    const promptId = await session.send([streaming(STREAM_MS)])
+    await session.viewer.until("the stream to begin", AGAIN_WITHIN_MS, (log) =>
+      [...log.entries.values()].some(({ kind, turnId }) => kind === "text" && turnId === promptId),
+    )
+    await instant(seed, STREAM_MS / 4)
+    session.assertRunning(promptId)
+    const seen = session.viewer.frames.length
+    const killed = stack.kill("web")
+    await until("a second of stream", AGAIN_WITHIN_MS, () => {
+      return performance.now() - (session.viewer.frames[seen] ?? performance.now()) > 1_000
+    })
+    pauses.push(longestPause(session.viewer.frames.slice(seen - 1)))
+    await stack.isBack("web", killed)
+
+    expect(await session.hasEnded(promptId, AGAIN_WITHIN_MS)).toBe("succeeded")
+    await assertInvariants(session)
+    expect(session.viewers.map((viewer) => viewer.replays.length)).toEqual(replays)
+    expect(Math.max(...pauses)).toBeLessThan(PAUSE_MS)
+  },
+)
+
+const countSchema = z.object({ sessions: z.int(), prompts: z.int(), sandboxes: z.int() })
+
+test.for(seeds)(
+  "[F4] session.create repeated after the web server died amid it makes one session with one sandbox (seed %i)",
+  async (seed) => {
+    const idempotencyKey = randomUUID()
+    const { repoUrl } = await stack.api.session.get.query({ sessionId: session.id })
+    const wish = { repoUrl, prompt: scripted(idempotencyKey, []), idempotencyKey }
+    const created = stack.api.session.create.mutate(wish).then(
+      ({ id }) => id,
+      () => null,
+    )
+    await instant(seed, CREATE_MS)
+    const killed = stack.kill("web")
+    const first = await created
+    await stack.isBack("web", killed)
+
+    const { id } = await until("the repeated create", AGAIN_WITHIN_MS, () =>
+      stack.api.session.create.mutate(wish),
+    )
+    if (first !== null) expect(id).toBe(first)
+    const [counts] = await stack.rows(
+      countSchema,
+      `SELECT count(DISTINCT s.id)::int AS sessions, count(DISTINCT p.id)::int AS prompts,
+         count(DISTINCT b.generation)::int AS sandboxes
+       FROM "Session" s LEFT JOIN "Prompt" p ON p."sessionId" = s.id
+       LEFT JOIN "Sandbox" b ON b."sessionId" = s.id WHERE s."idempotencyKey" = $1`,
+      [idempotencyKey],
+    )
+    expect(counts).toEqual({ sessions: 1, prompts: 1, sandboxes: 1 })
+    const made = new FaultSession(stack, id)
+    await until("its machine", AGAIN_WITHIN_MS, () => made.supervisor())
+    await stack.api.session.terminate.mutate({ sessionId: id })
+    await until("its machine to be gone", AGAIN_WITHIN_MS, () => made.processes().length === 0)
+  },
+)
+
+afterAll(() => tell("F4 longest pause of a stream whose web server died", pauses))
+
+function longestPause(times: number[]): number {
+  return Math.max(...times.map((time, index) => time - (times[index - 1] ?? time)))
+}
