@@ -19,12 +19,6 @@ const stages: Stage[] = [
     deadlineMs: 25 * minute,
   },
   {
-    name: "simulation",
-    vitest: "tests/simulation/vitest.config.ts",
-    env: { SIMULATION_HISTORIES: "500" },
-    deadlineMs: 15 * minute,
-  },
-  {
     name: "fault tests",
     vitest: "tests/faults/vitest.config.ts",
     env: { FAULT_SEEDS: "5" },
