@@ -89,7 +89,7 @@ async function start(overrides: Partial<RoomLinkOptions> & { port?: number } = {
   return { link, outbox }
 }
 
-const soon = { timeout: 5_000, interval: 5 }
+const soon = { timeout: 12_000, interval: 5 }
 const stored = (count: number) => vi.waitFor(() => expect(room.items).toHaveLength(count), soon)
 const numbers = () =>
   room.items.map((stored) =>
