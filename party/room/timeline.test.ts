@@ -157,3 +157,14 @@ test("[D10][R27] a fence closes what is open as far as it came, then writes the 
   const last = room.store.history.get(room.state.storedHead)
   expect(JSON.parse(last?.body ?? "")).toMatchObject({ key: "prompt:one", state: "interrupted" })
 })
+
+test("[D10][R6][R27] a checkpoint that is sent again after its turn has ended leaves the terminal entry the last", () => {
+  const { room, runner } = scene()
+  runner.send({ entry: textOf("t", "one", "Hello wor") })
+  runner.send(ended(claimOf("one"), "interrupted"))
+  runner.send({ entry: textOf("t", "one", "Hello wor") })
+  room.sleep(20)
+
+  expect(stored(room, "t")).toMatchObject({ text: "Hello wor", done: true })
+  expect(stored(room, "t").seq).toBeLessThan(stored(room, "prompt:one").seq)
+})

@@ -11,6 +11,7 @@ type DraftText = DraftEntryOf<"text" | "reasoning">
 export function takeEntry(step: Step, draft: DraftEntry) {
   if (isRoomsOwn(draft)) return note(step, "entry-refused", { key: draft.key, kind: draft.kind })
 
+  if (isLateCheckpoint(step, draft)) return
   const live = liveClaim(step.state)
   const mayStayOpen = live !== null && (draft.turnId === null || draft.turnId === live.turnId)
   const entry = mayStayOpen && !draft.removed ? draft : closed(step, draft)
@@ -111,10 +112,6 @@ function growText(step: Step, draft: DraftText) {
 
 function openText(step: Step, draft: DraftText): void {
   const { state } = step
-  const finished = finishedText(step, draft.key)
-  // A checkpoint that was sent again after the text had ended is older than that end.
-  if (finished?.startsWith(draft.text)) return
-
   appendEntry(step, draft)
   const firstSeq = state.pending.entries.get(draft.key)?.firstSeq ?? state.meta.log.head
   const { text } = draft
@@ -128,6 +125,13 @@ function openText(step: Step, draft: DraftText): void {
     asked: false,
   })
   state.dirty.add("open")
+}
+
+/** A checkpoint that was sent again after its text had ended is older than that end. */
+function isLateCheckpoint(step: Step, draft: DraftEntry): boolean {
+  const isText = draft.kind === "text" || draft.kind === "reasoning"
+  if (!isText || draft.done || draft.removed || step.state.openTexts.has(draft.key)) return false
+  return finishedText(step, draft.key)?.startsWith(draft.text) === true
 }
 
 function finishedText({ state, reader }: Step, key: string): string | null {
