@@ -77,23 +77,43 @@ function openOffences({ entries, world }: EndOfHistory): string[] {
   return offences
 }
 
-/** D10: after a turn's end its entries do not change any more, unless it is tried again. */
-function lateOffences({ world }: EndOfHistory): string[] {
+/**
+ * D10: after a turn's end its entries do not change any more, unless it is tried again, or the next sandbox shows what
+ * the lost one's agent had finished.
+ */
+function lateOffences(end: EndOfHistory): string[] {
   const offences: string[] = []
   const newest = new Map<string, string>()
   let live: string | null = null
-  const versions = [...world.room.world.store.history].sort(([a], [b]) => a - b)
+  const versions = [...end.world.room.world.store.history].sort(([a], [b]) => a - b)
   for (const [seq, { key, body }] of versions) {
-    const { seq: _seq, at: _at, ...entry }: Entry = JSON.parse(body)
+    const { seq: _seq, at: _at, firstSeq: _firstSeq, ...entry }: Entry = JSON.parse(body)
     const content = canonical(entry)
     if (entry.kind === "prompt") {
       // A steer joins the turn of another prompt, which goes on after it.
       const isOwn = entry.turnId === entry.promptId
       if (isOwn) live = TERMINAL.includes(entry.state) ? null : entry.promptId
     } else if (entry.turnId !== null && entry.turnId !== live && newest.get(key) !== content) {
-      offences.push(`[D10] ${key} of ${entry.turnId} changed at ${seq}, after the turn's end`)
+      if (!isShownAgain(end, entry.turnId, content)) {
+        offences.push(`[D10] ${key} of ${entry.turnId} changed at ${seq}, after the turn's end`)
+      }
     }
     newest.set(key, content)
   }
   return offences
+}
+
+/** A later generation than the turn's first said exactly this. */
+function isShownAgain({ world, attempts }: EndOfHistory, turnId: string, content: string): boolean {
+  const generations = attempts
+    .filter(({ promptId }) => promptId === turnId)
+    .map(({ generation }) => generation)
+  const first = Math.min(...generations)
+  for (const { generation, items } of world.machines.witness.streams.values()) {
+    if (generation <= first) continue
+    for (const item of items.values()) {
+      if ("entry" in item && canonical(item.entry) === content) return true
+    }
+  }
+  return false
 }
