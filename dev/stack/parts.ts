@@ -76,9 +76,11 @@ export function stackParts(options: PartsOptions): ChildSpec[] {
 function environments({ home, port, databaseUrl, hotReload, env }: PartsOptions) {
   const ports = portsFrom(port)
   const secrets = stackSecrets(home)
-  const inherited = { ...process.env, ...env }
+  const given = { ...process.env, ...env }
+  const keys = pick(given, PROVIDER_KEYS)
+  // Only the server's parts are told where the database is.
   const common: NodeJS.ProcessEnv = {
-    ...inherited,
+    ...without(given, [...PROVIDER_KEYS, "DATABASE_URL"]),
     NODE_ENV: hotReload ? "development" : "production",
     NEXT_TELEMETRY_DISABLED: "1",
     NODE_OPTIONS: "",
@@ -86,22 +88,14 @@ function environments({ home, port, databaseUrl, hotReload, env }: PartsOptions)
     AGENT_OPS_LOCAL: "1",
     AGENT_OPS_HOME: home,
   }
-  // Only the server's parts are told where the database is.
-  delete common.DATABASE_URL
-  const keys: Record<string, string> = {}
-  for (const name of PROVIDER_KEYS) {
-    const value = common[name]
-    delete common[name]
-    if (value) keys[name] = value
-  }
   const server = {
     DATABASE_URL: databaseUrl,
     APP_URL: `http://localhost:${ports.web}`,
     ROOMS_URL: `http://127.0.0.1:${ports.rooms}`,
     SERVER_SIGNING_KEY: secrets.serverSigningKey,
     ROOMS_VERIFY_KEY: secrets.roomsVerifyKey,
-    MODEL_PROVIDERS: configuredProviders(inherited),
-    ...env,
+    MODEL_PROVIDERS: configuredProviders(given),
+    ...without(env, PROVIDER_KEYS),
   }
   const rooms = {
     WEB_URL: `http://127.0.0.1:${ports.web}`,
@@ -122,6 +116,17 @@ const PROVIDER_KEYS = [
   "OPENROUTER_API_KEY",
   "COMPATIBLE_API_KEY",
 ]
+
+/** Those of the variables that are set to something. */
+function pick(env: Record<string, string | undefined>, names: readonly string[]) {
+  return Object.fromEntries(
+    Object.entries(env).filter(([name, value]) => value && names.includes(name)),
+  )
+}
+
+function without(env: Record<string, string | undefined>, names: readonly string[]) {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !names.includes(name)))
+}
 
 /** The demo model always works; real providers join when their key stands in the environment. */
 function configuredProviders(env: Record<string, string | undefined>): string {

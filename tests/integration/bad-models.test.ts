@@ -11,7 +11,7 @@ import { BOOT_WITHIN_MS, bash, SessionDriver, scripted } from "./session-driver.
 import { StubUpstream } from "./stub-upstream.ts"
 
 const SILENCE_SECONDS = 6
-const TURN_SECONDS = 30
+const TURN_SECONDS = 20
 const VENDOR = "compatible/house"
 
 let root: string
