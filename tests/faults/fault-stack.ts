@@ -191,20 +191,22 @@ export class FaultStack {
     return text.split("\n").slice(-40).join("\n")
   }
 
+  /** Stops the stack in order, then removes whatever is left; throws when that was a process. */
   async stop(): Promise<void> {
     const child = this.#process
-    if (child?.exitCode === null && child.signalCode === null) {
+    const isRunning = child?.exitCode === null && child.signalCode === null
+    if (isRunning) {
       child.stdin?.end()
-      await Promise.race([
-        once(child, "exit"),
-        until("the stack to stop", STOPPED_WITHIN_MS, () => false).catch(() => undefined),
-      ])
+      const late = AbortSignal.timeout(STOPPED_WITHIN_MS)
+      await once(child, "exit", { signal: late }).catch(() => undefined)
     }
     await this.#postgres?.stop()
     this.#proxy?.close()
+    const left = isRunning ? this.processes().map(({ command }) => command) : []
     await this.killEverything()
     if (process.env.FAULT_KEEP !== "1") {
       rmSync(this.home, { recursive: true, force: true, maxRetries: 3 })
     }
+    if (left.length > 0) throw new Error(`The stopped stack left ${left.join(" | ")}`)
   }
 }
