@@ -1,5 +1,5 @@
 import type { DurableObjectNamespace } from "@cloudflare/workers-types"
-import { z } from "#protocol/zod"
+import * as z from "zod"
 
 const seed = z
   .string()

@@ -1,7 +1,7 @@
+import type * as z from "zod"
 import { MAX_MESSAGE_CHARS } from "#protocol/limits"
 import { type FromRunner, fromRunnerSchema } from "#protocol/runner"
 import { fromViewerSchema } from "#protocol/viewer"
-import type { z } from "#protocol/zod"
 import { isPlainMessage } from "./plain-message.ts"
 
 type Decoded<Value> = { ok: true; value: Value } | { ok: false; problem: string }

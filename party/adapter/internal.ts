@@ -1,6 +1,6 @@
+import * as z from "zod"
 import { failureSchema } from "#protocol/entry"
 import { attemptRefSchema, modelUsageSchema } from "#protocol/work"
-import { z } from "#protocol/zod"
 
 /** What the Worker has verified about a socket or request before it reaches a room. */
 const admissionSchema = z.discriminatedUnion("as", [

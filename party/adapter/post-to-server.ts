@@ -1,5 +1,5 @@
+import type * as z from "zod"
 import { claimAnswerSchema, ingestAnswerSchema, staleAnswerSchema } from "#protocol/call"
-import type { z } from "#protocol/zod"
 import type { Bindings } from "../env.ts"
 import type { PostResult } from "../room/input.ts"
 import { log } from "./log.ts"

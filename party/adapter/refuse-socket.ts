@@ -1,8 +1,6 @@
+import * as z from "zod"
+import { CLOSE } from "#protocol/close-code"
 import { SUBPROTOCOL } from "#protocol/version"
-import { z } from "#protocol/zod"
-
-/** WebSocket's own "try again later": the peer comes back with backoff. */
-const TRY_AGAIN_LATER = 1013
 
 export type Refusal = { code: number; reason: string }
 
@@ -30,7 +28,7 @@ export function refuseSocket(request: Request, code: number, reason: string): Re
 }
 
 export const roomUnavailable = (request: Request) =>
-  refuseSocket(request, TRY_AGAIN_LATER, "The room is not available now.")
+  refuseSocket(request, CLOSE.tryAgainLater, "The room is not available now.")
 
 /** What the client gets when a room has answered its request for a socket. */
 export async function answerSocket(request: Request, answer: Response): Promise<Response> {

@@ -1,4 +1,5 @@
 import { base64url, errors, type JWTVerifyOptions, jwtVerify, SignJWT } from "jose"
+import type * as z from "zod"
 import { sessionIdSchema } from "#protocol/ids"
 import {
   BROKER_AUDIENCE,
@@ -14,7 +15,6 @@ import {
   TOKEN_TYPE,
   ticketClaimsSchema,
 } from "#protocol/token"
-import type { z } from "#protocol/zod"
 import { signingKey, verifyKey } from "./signing-key.ts"
 
 export type { SandboxClaims }

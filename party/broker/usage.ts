@@ -1,4 +1,4 @@
-import { z } from "#protocol/zod"
+import * as z from "zod"
 import type { Wire } from "./upstream.ts"
 
 /** Tokens of one call. `inputTokens` holds the cached ones. */

@@ -1,10 +1,11 @@
+import "./eval-free.ts"
+import * as z from "zod"
 import { cursorSchema } from "./cursor.ts"
 import { entrySchema, failureSchema } from "./entry.ts"
 import { sessionIdSchema, teamIdSchema } from "./ids.ts"
 import { askSchema } from "./runner.ts"
 import { jsonSchema } from "./text.ts"
 import { attemptRefSchema, claimSchema, reportSchema, statusChangeSchema } from "./work.ts"
-import { z } from "./zod.ts"
 
 /** Server → session room: `POST /parties/session/:sessionId`, signed. Every call is safe to repeat. */
 export const roomCallSchema = z.discriminatedUnion("call", [

@@ -12,6 +12,8 @@ export const CLOSE = {
   ended: 4410,
   /** The peer speaks another protocol version. Reload. */
   wrongVersion: 4426,
+  /** WebSocket's own code: the room cannot serve now, or let go of a peer that fell silent. Reconnect with backoff. */
+  tryAgainLater: 1013,
   /** Too many messages. Reconnect with backoff. */
   tooMany: 4429,
 } as const

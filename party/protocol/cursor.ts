@@ -1,4 +1,4 @@
-import { z } from "./zod.ts"
+import * as z from "zod"
 
 /**
  * A place in a session's log. `epoch` is the birth of the room's storage in milliseconds (a wiped room gets a new

@@ -1,6 +1,7 @@
+import "./eval-free.ts"
+import * as z from "zod"
 import { promptIdSchema } from "./ids.ts"
 import { jsonSchema, storableText, textSchema } from "./text.ts"
-import { z } from "./zod.ts"
 
 export const promptStateSchema = z.enum([
   "queued",

@@ -1,4 +1,4 @@
-import { z } from "./zod.ts"
+import * as z from "zod"
 
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 const TIME_CHARS = 10

@@ -1,7 +1,8 @@
+import "./eval-free.ts"
+import * as z from "zod"
 import { failureSchema } from "./entry.ts"
 import { jsonSchema, textSchema } from "./text.ts"
 import { attemptRefSchema, claimSchema, outboxItemSchema } from "./work.ts"
-import { z } from "./zod.ts"
 
 /** Text that grew: the entry's key, where the piece starts (UTF-16 units), the piece. Never splits a surrogate pair. */
 export const deltaSchema = z.tuple([z.string(), z.int().nonnegative(), textSchema])

@@ -1,5 +1,6 @@
+import "./eval-free.ts"
+import * as z from "zod"
 import { sessionIdSchema } from "./ids.ts"
-import { z } from "./zod.ts"
 
 /** A model as the sandbox's agent is told of it. The broker, not the agent, knows where it really runs. */
 export const sandboxModelSchema = z.object({

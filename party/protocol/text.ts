@@ -1,4 +1,4 @@
-import { z } from "./zod.ts"
+import * as z from "zod"
 
 /**
  * Text as every store and screen can hold it. NUL and lone surrogates, which PostgreSQL refuses, become one visible

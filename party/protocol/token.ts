@@ -1,4 +1,5 @@
-import { z } from "./zod.ts"
+import "./eval-free.ts"
+import * as z from "zod"
 
 /**
  * All tokens are EdDSA JWTs; header `typ` tells the kinds apart and `aud` says where one is good. Sandboxes and

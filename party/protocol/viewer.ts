@@ -1,8 +1,9 @@
+import "./eval-free.ts"
+import * as z from "zod"
 import { cursorSchema } from "./cursor.ts"
 import { entrySchema, sessionStatusSchema } from "./entry.ts"
 import { deltaSchema } from "./runner.ts"
 import { textSchema } from "./text.ts"
-import { z } from "./zod.ts"
 
 /** Everything that a viewer may send: no mutation travels on its socket. */
 export const fromViewerSchema = z.discriminatedUnion("type", [

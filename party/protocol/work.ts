@@ -1,3 +1,5 @@
+import "./eval-free.ts"
+import * as z from "zod"
 import {
   authorSchema,
   changedFileSchema,
@@ -7,7 +9,6 @@ import {
 } from "./entry.ts"
 import { promptIdSchema } from "./ids.ts"
 import { textSchema } from "./text.ts"
-import { z } from "./zod.ts"
 
 /** Names one try of one prompt. */
 export const attemptRefSchema = z.object({

@@ -4,9 +4,6 @@ import type { ToRunner } from "../protocol/runner.ts"
 import type { Attachment } from "./connection.ts"
 import type { RoomMeta } from "./meta.ts"
 
-/** WebSocket's own "try again later": the peer comes back with backoff. */
-export const TRY_AGAIN_LATER = 1013
-
 /** Upserted by key: `INSERT … ON CONFLICT (key) DO UPDATE SET seq, body`; `firstSeq` is already the right one. */
 export type EntryRow = { key: string; seq: number; firstSeq: number; body: string }
 export type ReportRow = { seq: number; body: string }
@@ -43,7 +40,7 @@ export type Effect =
   | {
       effect: "close"
       connection: string
-      code: CloseCode | typeof TRY_AGAIN_LATER
+      code: CloseCode
       reason: string
     }
   /**

@@ -1,7 +1,7 @@
+import { CLOSE } from "../protocol/close-code.ts"
 import { parseCursor } from "../protocol/cursor.ts"
 import { entrySchema } from "../protocol/entry.ts"
 import { appendEntry } from "./append.ts"
-import { TRY_AGAIN_LATER } from "./effects.ts"
 import { close, type Step } from "./step.ts"
 
 /**
@@ -35,7 +35,7 @@ export function goOnFrom(step: Step, knownCursor: string): void {
   }
   for (const connection of state.connections.values()) {
     if (connection.role === "viewer") {
-      close(step, connection.id, TRY_AGAIN_LATER, "the log was numbered anew")
+      close(step, connection.id, CLOSE.tryAgainLater, "the log was numbered anew")
     }
   }
 }

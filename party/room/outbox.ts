@@ -5,7 +5,6 @@ import { appendReport, flushSoon } from "./append.ts"
 import { takeAnswer } from "./asks.ts"
 import type { Runner } from "./connection.ts"
 import { resumeWork, takeAttemptReport } from "./dispatch.ts"
-import { TRY_AGAIN_LATER } from "./effects.ts"
 import { ingestNow } from "./ingest-due.ts"
 import { heardRunner, helloRunner } from "./runner-link.ts"
 import { close, note, type Step } from "./step.ts"
@@ -40,7 +39,7 @@ function takeItems(step: Step, runner: Runner, { from, items }: FromRunnerOf<"it
   const { stream } = state.meta
   if (!stream) return
   if (from > stream.acked + 1) {
-    return close(step, runner.id, TRY_AGAIN_LATER, `items after ${stream.acked} are missing`)
+    return close(step, runner.id, CLOSE.tryAgainLater, `items after ${stream.acked} are missing`)
   }
   for (const item of items.slice(stream.acked + 1 - from)) {
     stream.acked += 1

@@ -1,6 +1,5 @@
 import { expect, test } from "vitest"
 import { CLOSE } from "../protocol/close-code.ts"
-import { TRY_AGAIN_LATER } from "./effects.ts"
 import {
   bootReady,
   fence,
@@ -21,7 +20,7 @@ test("[D7][R12] an older generation is refused for good, an unknown newer one sh
   fence(room, 2)
 
   expect(new RunnerHand(room, 1).socket.closed?.code).toBe(CLOSE.superseded)
-  expect(new RunnerHand(room, 3).socket.closed?.code).toBe(TRY_AGAIN_LATER)
+  expect(new RunnerHand(room, 3).socket.closed?.code).toBe(CLOSE.tryAgainLater)
   expect(new RunnerHand(room, 2).socket.closed).toBeNull()
 })
 
@@ -45,7 +44,7 @@ test("[E1][R13] a gap makes the runner come back", () => {
   runner.next += 1
   runner.send({ entry: toolOf("t", "one") })
 
-  expect(runner.socket.closed?.code).toBe(TRY_AGAIN_LATER)
+  expect(runner.socket.closed?.code).toBe(CLOSE.tryAgainLater)
   expect(room.store.place("t")).toBeNull()
 })
 

@@ -7,7 +7,7 @@ import { appendReport } from "./append.ts"
 import { failAsks } from "./asks.ts"
 import type { Runner } from "./connection.ts"
 import { resumeWork } from "./dispatch.ts"
-import { type EffectOf, TRY_AGAIN_LATER } from "./effects.ts"
+import type { EffectOf } from "./effects.ts"
 import { flush } from "./flush.ts"
 import { ingestNow } from "./ingest-due.ts"
 import type { RoomInputOf } from "./input.ts"
@@ -27,7 +27,7 @@ export function openRunner(step: Step, { connection: id, claims }: OpenedRunner)
   }
   // The server made this generation but its fence did not arrive here: it will.
   if (claims.gen > meta.fence.generation) {
-    return close(step, id, TRY_AGAIN_LATER, "the room was not fenced to this generation yet")
+    return close(step, id, CLOSE.tryAgainLater, "the room was not fenced to this generation yet")
   }
   const attachment = { role: "runner", generation: claims.gen, hello: false } as const
   connections.set(id, { ...attachment, id })

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs"
 import { homedir } from "node:os"
+import * as z from "zod"
 import { type SandboxSpec, sandboxSpecSchema } from "#protocol/sandbox-spec"
-import { z } from "#protocol/zod"
 
 const absolutePath = z.string().startsWith("/", "must be an absolute path")
 

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto"
 import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises"
 import { join } from "node:path"
-import { z } from "#protocol/zod"
+import * as z from "zod"
 import { syncDirectory } from "./segments.ts"
 
 const streamSchema = z.object({ generation: z.int().positive(), streamId: z.uuid() })
