@@ -229,6 +229,59 @@ test("[F3] a dying agent interrupts the turn; its text is kept and its tools are
   expect(agent.asked).toEqual([])
 })
 
+/** The agent's store after its death: a text that came whole, a tool that was done and one that was not. */
+function holdFinished(messageId: string): void {
+  agent.hold(messageId, "Half a sentence.")
+  const [, answer] = agent.messages
+  const ids = { sessionID: "ses_1", messageID: `${messageId}~answer` }
+  const done = { status: "completed" as const, input: {}, metadata: {}, output: "all of it" }
+  const running = { status: "running" as const, input: {}, metadata: {} }
+  const tool = { ...ids, type: "tool" as const, tool: "bash" }
+  answer?.parts.push({ known: "tool", part: { ...tool, id: "prt_2", state: done } })
+  answer?.parts.push({ known: "tool", part: { ...tool, id: "prt_3", state: running } })
+}
+
+const shownAfterwards = [
+  expect.objectContaining({ key: "prt_1", text: "Half a sentence.", done: true }),
+  expect.objectContaining({ key: "prt_2", state: "completed", output: "all of it" }),
+]
+
+test("[F3][I6] what a dying agent finished unheard is shown when it is up again, before the next prompt", async () => {
+  loop.run(claimOf("p1"))
+  await sent()
+  agent.fallBusy()
+  agent.write("Half a sen")
+  const up = Promise.withResolvers<void>()
+  agent.up = up.promise
+  agent.die()
+  await ended()
+  expect(ends()).toMatchObject([{ state: "interrupted", error: { reason: "agent-died" } }])
+  holdFinished(agent.prompts[0]?.messageId ?? "")
+  entries.length = 0
+  loop.run(claimOf("p2"))
+  agent.onPrompt = () => expect(entries).toEqual(shownAfterwards)
+  up.resolve()
+  await expect.poll(() => agent.prompts).toHaveLength(2)
+  expect(entries).toEqual(shownAfterwards)
+})
+
+test("[F3][I6] a runner that ended before its agent was up again leaves the rest to the next", async () => {
+  loop.run(claimOf("p1"))
+  await sent()
+  agent.up = new Promise(() => undefined)
+  agent.die()
+  await ended()
+  await loop.close()
+  entries = []
+  reports = []
+  agent.up = Promise.resolve()
+  holdFinished(agent.prompts[0]?.messageId ?? "")
+  loop = newLoop()
+  await loop.recover()
+  await expect.poll(() => entries).toEqual(shownAfterwards)
+  expect(reports).toEqual([])
+})
+
 test("silence and late starts end the turn with a reason", async () => {
   const deadlines = { acceptMs: 1, startMs: 150, silenceMs: 300, turnMs: 60_000 }
   loop.run(claimOf("p1", { deadlines }))

@@ -1,5 +1,6 @@
 import type { AttemptRef, Claim, TerminalState } from "#protocol/work"
 import { messageIds } from "../agent/message-id.ts"
+import { startTurnState } from "../agent/turn-state.ts"
 import { execute, leave } from "./execute.ts"
 import { failure } from "./failures.ts"
 import type { Cut, Live, PromptLoopOptions } from "./live.ts"
@@ -19,12 +20,14 @@ import { type Ending, showError } from "./settle.ts"
 import { showAgain } from "./show-again.ts"
 import { Steers } from "./steers.ts"
 import type { Turn } from "./turn.ts"
+import { Unseen } from "./unseen.ts"
 
 const sessionTitle = "Agent Ops"
 
 export function startPromptLoop(options: PromptLoopOptions): PromptLoop {
   const { agent, emit, journal, generation, log } = options
   const mintMessageId = messageIds()
+  const unseen = new Unseen(options)
   let record: JournalRecord = journal.read() ?? emptyRecord
   let live: Live | null = null
   /** Kept after its end, because the room may still ask for its texts. */
@@ -138,6 +141,7 @@ export function startPromptLoop(options: PromptLoopOptions): PromptLoop {
     live = null
     answer(ended)
     save(withAttempt(record, ended))
+    if (state === "interrupted" && current.turn) unseen.note(current.turn.state)
   }
 
   function workOptions(current: Live) {
@@ -156,8 +160,9 @@ export function startPromptLoop(options: PromptLoopOptions): PromptLoop {
     }
   }
 
-  /** The agent's one session of ours. */
+  /** The agent's one session of ours, with nothing of an earlier turn left to show. */
   async function openSession(): Promise<string> {
+    await unseen.shown()
     const known = record.agentSessionId
     if (known !== null && (sessionChecked || (await agent.calls.hasSession(known)))) {
       sessionChecked = true
@@ -176,6 +181,8 @@ export function startPromptLoop(options: PromptLoopOptions): PromptLoop {
     const last = leftBehind(record)
     const newest = last ?? record.attempts.at(-1)
     if (newest && newest.generation !== generation) return takeOver(newest, sessionId)
+    // The runner that interrupted it may have ended before it could show the rest.
+    if (newest?.state === "interrupted") unseen.note(stateOf(newest, sessionId))
     if (!last?.claim) return
     const attempt = { ...last, claim: last.claim }
     const isKnown = await agent.calls.hasMessage(sessionId, last.messageId)
@@ -191,7 +198,7 @@ export function startPromptLoop(options: PromptLoopOptions): PromptLoop {
     for (const left of wasAlive ? [last, ...steersOf(record, last)] : []) {
       save(withAttempt(record, { ...left, state: "interrupted" satisfies TerminalState }))
     }
-    if (wasAlive || !options.isDelivered) await showAgain(options, last, sessionId)
+    if (wasAlive || !options.isDelivered) await showAgain(options, stateOf(last, sessionId))
   }
 
   return {
@@ -237,11 +244,16 @@ export function startPromptLoop(options: PromptLoopOptions): PromptLoop {
 
     async close() {
       closed = true
+      unseen.close()
       live?.turn?.dispose()
       live?.steers.dispose()
       turn?.dispose()
     },
   }
 }
+
+/** A turn of which this runner has shown nothing yet. */
+const stateOf = ({ turnId, messageId }: AttemptRecord, sessionId: string) =>
+  startTurnState(turnId, sessionId, messageId)
 
 const refOf = ({ promptId, attempt }: AttemptRef): AttemptRef => ({ promptId, attempt })

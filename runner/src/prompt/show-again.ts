@@ -1,24 +1,24 @@
 import type { DraftEntry } from "#protocol/entry"
 import type { Agent } from "../agent/agent.ts"
 import { resync } from "../agent/translate.ts"
-import { startTurnState } from "../agent/turn-state.ts"
-import type { AttemptRecord, Emit } from "./ports.ts"
+import type { TurnState } from "../agent/turn-state.ts"
+import type { Emit } from "./ports.ts"
 
 /**
- * Emits again what the agent finished in the last turn of a sandbox that was lost with its outbox, so that the timeline
- * lacks nothing that the agent remembers. What it left unfinished the room has closed already.
+ * Emits what the agent finished in a turn that has ended without its word, as far as the state does not have it yet, so
+ * that the timeline lacks nothing that the agent remembers. What it left unfinished has been closed already.
  */
 export async function showAgain(
   { agent, emit }: { agent: Pick<Agent, "calls">; emit: Emit },
-  { turnId, messageId }: Pick<AttemptRecord, "turnId" | "messageId">,
-  sessionId: string,
+  ended: TurnState,
 ): Promise<void> {
-  if (!(await agent.calls.hasMessage(sessionId, messageId))) return
-  let state = startTurnState(turnId, sessionId, messageId)
+  const { rootSessionId, messageId } = ended
+  if (!(await agent.calls.hasMessage(rootSessionId, messageId))) return
+  let state = ended
   const shown = new Set<string>()
-  for (let next: string | undefined = sessionId; next !== undefined; ) {
+  for (let next: string | undefined = rootSessionId; next !== undefined; ) {
     shown.add(next)
-    const messages = await agent.calls.messagesFrom(next, next === sessionId ? messageId : null)
+    const messages = await agent.calls.messagesFrom(next, next === rootSessionId ? messageId : null)
     const step = resync(state, messages, Date.now())
     state = step.state
     for (const entry of step.entries) if (isFinished(entry)) emit.entry(entry)

@@ -90,6 +90,11 @@ export class Turn {
     this.#settle(outcome)
   }
 
+  /** What the room was sent of it. */
+  get state(): TurnState {
+    return this.#state
+  }
+
   /** Sessions of this turn: its own, then those of sub-agents. */
   get sessionIds(): string[] {
     return [...this.#state.sessions]

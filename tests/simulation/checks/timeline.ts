@@ -1,7 +1,10 @@
 import { type Entry, statusKey } from "#protocol/entry"
+import { storableText } from "#protocol/text"
+import type { StoredPart } from "../parts/agent-store.ts"
 import { canonical } from "./canonical.ts"
 import type { EndOfHistory } from "./end-of-history.ts"
 
+const FINISHED = ["completed", "error"]
 const TERMINAL = ["succeeded", "failed", "stopped", "interrupted"]
 
 /** I1, I2, I3: the room, PostgreSQL and every viewer hold the same; D10, R10: nothing moves after a turn's end. */
@@ -78,23 +81,24 @@ function openOffences({ entries, world }: EndOfHistory): string[] {
 }
 
 /**
- * D10: after a turn's end its entries do not change any more, unless it is tried again, or the next sandbox shows what
- * the lost one's agent had finished.
+ * D10: after a turn's end its entries do not change any more, unless it is tried again, or the agent died before it was
+ * heard that it had finished one.
  */
-function lateOffences(end: EndOfHistory): string[] {
+function lateOffences({ world }: EndOfHistory): string[] {
   const offences: string[] = []
   const newest = new Map<string, string>()
   let live: string | null = null
-  const versions = [...end.world.room.world.store.history].sort(([a], [b]) => a - b)
+  const versions = [...world.room.world.store.history].sort(([a], [b]) => a - b)
   for (const [seq, { key, body }] of versions) {
-    const { seq: _seq, at: _at, firstSeq: _firstSeq, ...entry }: Entry = JSON.parse(body)
-    const content = canonical(entry)
+    const entry: Entry = JSON.parse(body)
+    const { seq: _seq, at: _at, firstSeq: _firstSeq, ...said } = entry
+    const content = canonical(said)
     if (entry.kind === "prompt") {
       // A steer joins the turn of another prompt, which goes on after it.
       const isOwn = entry.turnId === entry.promptId
       if (isOwn) live = TERMINAL.includes(entry.state) ? null : entry.promptId
     } else if (entry.turnId !== null && entry.turnId !== live && newest.get(key) !== content) {
-      if (!isShownAgain(end, entry.turnId, content)) {
+      if (!isFinishedByAgent(world.machines.agent.parts.get(key), entry)) {
         offences.push(`[D10] ${key} of ${entry.turnId} changed at ${seq}, after the turn's end`)
       }
     }
@@ -103,17 +107,12 @@ function lateOffences(end: EndOfHistory): string[] {
   return offences
 }
 
-/** A later generation than the turn's first said exactly this. */
-function isShownAgain({ world, attempts }: EndOfHistory, turnId: string, content: string): boolean {
-  const generations = attempts
-    .filter(({ promptId }) => promptId === turnId)
-    .map(({ generation }) => generation)
-  const first = Math.min(...generations)
-  for (const { generation, items } of world.machines.witness.streams.values()) {
-    if (generation <= first) continue
-    for (const item of items.values()) {
-      if ("entry" in item && canonical(item.entry) === content) return true
-    }
+/** The entry says of a part that is finished what the agent's own store says of it. */
+function isFinishedByAgent(part: StoredPart | undefined, entry: Entry): boolean {
+  if (entry.kind === "tool") {
+    return FINISHED.includes(entry.state) && entry.state === part?.state?.status
   }
-  return false
+  const isText = entry.kind === "text" || entry.kind === "reasoning"
+  const isOver = part?.time?.end !== undefined
+  return isText && entry.done && isOver && entry.text === storableText(part.text ?? "")
 }
