@@ -10,6 +10,12 @@ const minute = 60_000
 const stages: Stage[] = [
   { name: "verify", command: ["node", "dev/verify.ts"], deadlineMs: 5 * minute },
   { name: "unit tests", vitest: "vitest.config.ts", deadlineMs: 15 * minute },
+  {
+    name: "simulation",
+    vitest: "tests/simulation/vitest.config.ts",
+    env: { SIMULATION_HISTORIES: "500" },
+    deadlineMs: 15 * minute,
+  },
   // The stacks of the later stages run this build.
   { name: "web and runner build", command: ["node", "dev/build.ts"], deadlineMs: 5 * minute },
   { name: "rooms build", command: ["npm", "run", "rooms:build"], deadlineMs: 3 * minute },

@@ -8,6 +8,7 @@ const LONGEST_OUTAGE_MS = 20_000
 /** Lets one thing go wrong; what does not end by itself ends a while later. */
 export function strike(world: SimulatedWorld, accident: Accident): void {
   world.simulation.note(`accident: ${accident}`)
+  world.simulation.count(accident)
   STRIKES[accident](world)
 }
 

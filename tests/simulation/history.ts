@@ -21,7 +21,10 @@ export type HistoryReport = {
   digest: string
   events: number
   virtualMs: number
-  summary: string
+  prompts: number
+  machines: number
+  /** How often each accident struck, and each end of an attempt was come to. */
+  tally: Record<string, number>
 }
 
 /** A history that broke a promise, with what led there. */
@@ -65,7 +68,9 @@ export async function playHistory(
       digest: simulation.digest(),
       events: simulation.events,
       virtualMs: simulation.now - began,
-      summary: `${world.deeds.sent.size} prompts, ${world.machines.all.length} machines, ${world.room.world.state.storedHead} numbers`,
+      prompts: world.deeds.sent.size,
+      machines: world.machines.all.length,
+      tally: Object.fromEntries(simulation.tally),
     }
   } catch (error) {
     throw new BrokenHistory(seed, error, simulation.lines)

@@ -57,10 +57,12 @@ const EVERYTHING: Record<Accident, number> = {
   "everything crashes": 1,
 }
 
+export const ACCIDENTS = Object.keys(EVERYTHING) as Accident[]
+
 /** Each history has its own few kinds of trouble, so that some meet again and again. */
 export function drawProfile(random: Random): Profile {
   const focus = random.int(3, 17)
-  const names = shuffled(random, Object.keys(EVERYTHING) as Accident[]).slice(0, focus)
+  const names = shuffled(random, ACCIDENTS).slice(0, focus)
   const accidents = Object.fromEntries(names.map((name) => [name, EVERYTHING[name]]))
   return {
     lengthMs: random.int(6_000, random.pick([20_000, 20_000, 45_000, 90_000])),
@@ -131,7 +133,7 @@ export const CALM: MachineTemper = {
   bootHangs: 0,
 }
 
-function shuffled<Item>(random: Random, items: Item[]): Item[] {
+function shuffled<Item>(random: Random, items: readonly Item[]): Item[] {
   const drawn: Item[] = []
   const left = [...items]
   while (left.length > 0) drawn.push(...left.splice(random.int(0, left.length - 1), 1))

@@ -144,9 +144,11 @@ export type Decoded =
   | { kind: "noise" }
   | { kind: "unreadable"; reason: string }
 
+const envelopeSchema = z.looseObject({ payload: z.looseObject({ type: z.string() }) })
+
 /** Reads one item of OpenCode's global event stream, already parsed from JSON. */
 export function decodeEvent(item: unknown): Decoded {
-  const envelope = z.looseObject({ payload: z.looseObject({ type: z.string() }) }).safeParse(item)
+  const envelope = envelopeSchema.safeParse(item)
   if (!envelope.success) return { kind: "unreadable", reason: z.prettifyError(envelope.error) }
   const { payload } = envelope.data
   if (!known.has(payload.type)) return { kind: "noise" }

@@ -19,6 +19,7 @@ export async function checkEnd(world: SimulatedWorld): Promise<void> {
     orderBy: { version: "asc" },
   })
   const end = { world, entries, prompts, attempts, session, changes }
+  for (const { state } of attempts) world.simulation.count(`an attempt ends ${state}`)
   const offences = [
     ...timelineOffences(end),
     ...promptOffences(end),

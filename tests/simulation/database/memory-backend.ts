@@ -12,11 +12,13 @@ const NOWHERE = "postgres://nobody@127.0.0.1:1/none"
  * Rows and jobs in memory. `simulation.test.ts` holds it against PostgreSQL: the same seeds must give the same
  * histories on both.
  */
-export function memoryBackend(): Backend {
+export function memoryBackend(): Backend & { usedSql: ReadonlySet<string> } {
+  const usedSql = new Set<string>()
   const tables = new Tables()
   const jobs = new JobTable(tables)
   return {
-    db: memoryDatabase(tables, jobs),
+    db: memoryDatabase(tables, jobs, usedSql),
+    usedSql,
     jobs: {
       take: async (nowMs) => jobs.take(nowMs),
       nextAt: async () => jobs.nextAt,
@@ -31,9 +33,9 @@ export function memoryBackend(): Backend {
   }
 }
 
-function memoryDatabase(tables: Tables, jobs: JobTable): Database {
+function memoryDatabase(tables: Tables, jobs: JobTable, usedSql: Set<string>): Database {
   const statement = async (strings: readonly string[], ...values: unknown[]) =>
-    runStatement(tables, jobs, strings, values)
+    runStatement(tables, jobs, usedSql, strings, values)
   const members = new Map<string | symbol, unknown>([
     ["$queryRaw", statement],
     ["$executeRaw", statement],

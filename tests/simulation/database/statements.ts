@@ -31,12 +31,16 @@ const STATEMENTS: Statement[] = [
   },
   { mark: 'insert into "Entry"', run: storeEntries },
   { mark: "and seq > ?", run: pageForward },
-  { mark: '"firstSeq" < ?', run: pageBack },
 ]
 
+/** Every SQL that is known here, by its mark. */
+export const KNOWN_SQL: readonly string[] = STATEMENTS.map(({ mark }) => mark)
+
+/** Does what the SQL says; `used` is told which one it is. */
 export function runStatement(
   tables: Tables,
   jobs: JobTable,
+  used: Set<string>,
   strings: readonly string[],
   raw: Values,
 ): unknown {
@@ -46,6 +50,7 @@ export function runStatement(
   if (!statement) {
     throw new Error(`tests/simulation/database/statements.ts does not know the SQL: ${text}`)
   }
+  used.add(statement.mark)
   return statement.run(tables, query.values, jobs, text)
 }
 
@@ -216,13 +221,6 @@ function pageForward(tables: Tables, [sessionId, after, upTo, limit]: Values): R
   const rows = ofSession(tables, "entry", sessionId)
     .filter(({ seq }) => Number(seq) > Number(after) && Number(seq) <= Number(upTo))
     .sort((a, b) => Number(a.seq) - Number(b.seq))
-  return withSizes(rows.slice(0, Number(limit)))
-}
-
-function pageBack(tables: Tables, [sessionId, before, limit]: Values): Row[] {
-  const rows = ofSession(tables, "entry", sessionId)
-    .filter(({ firstSeq }) => Number(firstSeq) < Number(before))
-    .sort((a, b) => Number(b.firstSeq) - Number(a.firstSeq))
   return withSizes(rows.slice(0, Number(limit)))
 }
 

@@ -81,6 +81,7 @@ export class Channel {
     if (this.#isBroken) return
     this.#isBroken = true
     this.#simulation.note(`${this.name} breaks`)
+    this.#simulation.count("a socket breaks")
     const { random } = this.#simulation
     for (const at of ["client", "room"] as const) {
       this.#sides[at].inbox = []

@@ -1,6 +1,14 @@
-import { currentProcess } from "./simulated-process.ts"
+import type { Random } from "./random.ts"
 
 type File = { data: Buffer }
+
+/** Whose files they are while they are open: writing takes its time, and is torn when it dies meanwhile. */
+export type DiskUser = {
+  readonly world: { readonly random: Random }
+  sleep(ms: number): Promise<void>
+  /** Returns how to take the callback back. */
+  onKill(callback: () => void): () => void
+}
 
 /** Flags of `open`, as far as they matter here. */
 type Mode = { create: boolean; truncate: boolean; append: boolean }
@@ -59,8 +67,8 @@ export class Disk {
   }
 
   /** Opens a file, or a directory that is only to be synced. */
-  open(path: string, mode: Mode): OpenFile {
-    if (this.#directories.has(path)) return new OpenFile({ data: Buffer.alloc(0) })
+  open(user: DiskUser, path: string, mode: Mode): OpenFile {
+    if (this.#directories.has(path)) return new OpenFile(user, { data: Buffer.alloc(0) })
     let file = this.#files.get(path)
     if (!file) {
       if (!mode.create) throw missing("open", path)
@@ -69,7 +77,7 @@ export class Disk {
       this.#files.set(path, file)
     }
     if (mode.truncate) file.data = Buffer.alloc(0)
-    return new OpenFile(file)
+    return new OpenFile(user, file)
   }
 
   #removeBelow(path: string): void {
@@ -92,9 +100,11 @@ const LONGEST_WRITE_MS = 3
 
 /** A file handle: everything is appended. */
 class OpenFile {
+  readonly #user: DiskUser
   readonly #file: File
 
-  constructor(file: File) {
+  constructor(user: DiskUser, file: File) {
+    this.#user = user
     this.#file = file
   }
 
@@ -106,19 +116,17 @@ class OpenFile {
   /** Takes a while; the process may die meanwhile, with a part of it written. */
   async write(data: Uint8Array, offset = 0): Promise<{ bytesWritten: number }> {
     const rest = data.subarray(offset)
-    const process = currentProcess()
-    if (!process) throw new Error("a simulated disk is written from outside of the simulation")
-    const { random } = process.world
+    const user = this.#user
+    const { random } = user.world
     const tear = () => void this.append(rest.subarray(0, random.int(0, rest.length)))
-    const intact = process.onKill(tear)
-    await process.sleep(random.int(0, LONGEST_WRITE_MS))
+    const intact = user.onKill(tear)
+    await user.sleep(random.int(0, LONGEST_WRITE_MS))
     intact()
     return { bytesWritten: this.append(rest) }
   }
 
   async datasync(): Promise<void> {
-    const process = currentProcess()
-    if (process) await process.sleep(process.world.random.int(0, LONGEST_WRITE_MS))
+    await this.#user.sleep(this.#user.world.random.int(0, LONGEST_WRITE_MS))
   }
 
   sync = () => this.datasync()

@@ -74,6 +74,7 @@ export class Network {
     const answerWith = (settle: () => void) => {
       if (this.#loses(route)) {
         simulation.note(`x ${name} answer lost`)
+        simulation.count("an answer is lost")
         return
       }
       simulation.after(
@@ -92,9 +93,12 @@ export class Network {
         (error: unknown) => answers && answerWith(() => reject(error)),
       )
     }
-    if (this.#loses(route)) simulation.note(`x ${name} lost`)
-    else simulation.after(this.delay(route), () => arrive(true))
+    if (this.#loses(route)) {
+      simulation.note(`x ${name} lost`)
+      simulation.count("a call is lost")
+    } else simulation.after(this.delay(route), () => arrive(true))
     if (random.chance(this.on(route).repeat)) {
+      simulation.count("a call arrives twice")
       simulation.after(this.delay(route) * 3, () => arrive(false))
     }
     return promise

@@ -23,6 +23,8 @@ export class Simulation implements WorldClock {
   /** Is handed every line. */
   onLine: ((line: string) => void) | null = null
   events = 0
+  /** How often each thing that {@link count} was told of has happened. */
+  readonly tally = new Map<string, number>()
   readonly #queue = new EventQueue()
   readonly #hash = createHash("sha256")
   readonly #underway = new Set<Promise<unknown>>()
@@ -84,6 +86,10 @@ export class Simulation implements WorldClock {
     this.onLine?.(stamped)
     this.lines.push(stamped)
     if (this.lines.length > KEPT_LINES * 2) this.lines.splice(0, KEPT_LINES)
+  }
+
+  count(what: string): void {
+    this.tally.set(what, (this.tally.get(what) ?? 0) + 1)
   }
 
   violate(what: string, cause?: unknown): void {

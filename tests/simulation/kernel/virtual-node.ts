@@ -93,14 +93,15 @@ function replaceFiles(): void {
     truncate: async (path: string, bytes: number) => disk().truncate(path, bytes),
     stat: async (path: string) => ({ size: disk().size(path) }),
     statfs: async () => FREE_DISK,
-    open: async (path: string, flags: string | number) => disk().open(path, modeOf(flags)),
+    open: async (path: string, flags: string | number) =>
+      disk().open(running(), path, modeOf(flags)),
   })
   replace(fs, {
     mkdirSync: (path: string) => disk().makeDirectory(path),
     readFileSync: (path: string, encoding?: string) => contents(path, encoding),
     renameSync: (from: string, to: string) => disk().rename(from, to),
     openSync: (path: string, flags: string | number) => {
-      descriptors.set(++nextDescriptor, disk().open(path, modeOf(flags)))
+      descriptors.set(++nextDescriptor, disk().open(running(), path, modeOf(flags)))
       return nextDescriptor
     },
     writeSync: (descriptor: number, data: Uint8Array, offset = 0) =>
