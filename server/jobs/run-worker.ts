@@ -32,7 +32,8 @@ export async function runWorker(
   databaseUrl: string,
 ): Promise<Runner & { end(): Promise<void> }> {
   const pgPool = workerPool(databaseUrl, CONCURRENCY + 3, ctx.log)
-  await runMigrations({ pgPool })
+  const logger = workerLog(ctx.log)
+  await runMigrations({ pgPool, logger })
   // Whoever held jobs before this process is taken for dead; the first sweep finds what it left behind.
   await releaseAbandoned(ctx.db, 0)
   await addJob(ctx.db, "sweep-sandboxes", {}, { jobKey: "sweep-sandboxes", maxAttempts: 1 })
@@ -44,7 +45,7 @@ export async function runWorker(
     noHandleSignals: true,
     gracefulShutdownAbortTimeout: STOP_GRACE_MS,
     parsedCronItems: SWEEP,
-    logger: workerLog(ctx.log),
+    logger,
   })
   return Object.assign(runner, {
     async end() {
