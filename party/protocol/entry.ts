@@ -46,6 +46,13 @@ const common = {
   removed: z.literal(true).optional(),
 }
 
+const written = {
+  text: textSchema,
+  done: z.boolean(),
+  /** The model broke off and was asked again: what it wrote then counts, this is kept because it was shown. */
+  replaced: z.literal(true).optional(),
+}
+
 export const changedFileSchema = z.object({
   path: textSchema,
   oldPath: textSchema.optional(),
@@ -67,8 +74,8 @@ const kinds = [
     state: promptStateSchema,
     error: failureSchema.nullable(),
   }),
-  z.object({ ...common, kind: z.literal("text"), text: textSchema, done: z.boolean() }),
-  z.object({ ...common, kind: z.literal("reasoning"), text: textSchema, done: z.boolean() }),
+  z.object({ ...common, kind: z.literal("text"), ...written }),
+  z.object({ ...common, kind: z.literal("reasoning"), ...written }),
   z.object({
     ...common,
     kind: z.literal("tool"),

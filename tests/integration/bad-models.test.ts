@@ -7,7 +7,8 @@ import { storableText } from "#protocol/text"
 import { GitRepository } from "../../runner/src/testing/git-repository.ts"
 import { FaultStack } from "../faults/fault-stack.ts"
 import type { ScriptStep } from "../faults/script.ts"
-import { BOOT_WITHIN_MS, bash, SessionDriver, scripted } from "./session-driver.ts"
+import { until } from "../faults/until.ts"
+import { BOOT_WITHIN_MS, bash, SessionDriver, scripted, TURN_WITHIN_MS } from "./session-driver.ts"
 import { StubUpstream } from "./stub-upstream.ts"
 
 const SILENCE_SECONDS = 6
@@ -45,6 +46,14 @@ afterAll(async () => {
   await vendor?.close()
   if (root) rmSync(root, { recursive: true, force: true })
 })
+
+const EVENT_STREAM = { "content-type": "text/event-stream" }
+
+/** A piece of a streamed chat completion; its end without text. */
+function chunk(content: string | null): string {
+  const choices = [{ index: 0, delta: { content }, finish_reason: content ? null : "stop" }]
+  return `data: ${JSON.stringify({ choices })}\n\n`
+}
 
 async function turnOf(promptId: string) {
   return (await session.entries()).filter(({ turnId }) => turnId === promptId)
@@ -106,7 +115,7 @@ describe("a model that does not answer well ends the turn with model, reason and
     let calls = 0
     vendor.answer = ({ response }) => {
       calls++
-      response.writeHead(200, { "content-type": "text/event-stream" }).end()
+      response.writeHead(200, EVENT_STREAM).end()
     }
     const end = await session.plays("Say something.", { model: VENDOR })
     expect(end).toMatchObject({ state: "failed", error: { reason: "model-broke-off" } })
@@ -122,12 +131,8 @@ describe("a model that does not answer well ends the turn with model, reason and
     vendor.answer = ({ response }) => response.writeHead(503).end("down")
     const end = await session.plays("Say something.", { model: VENDOR })
     expect(end).toMatchObject({ state: "failed", error: { reason: "model-unavailable" } })
-    const words = ["mended", null].map((content) => ({
-      choices: [{ index: 0, delta: { content }, finish_reason: content ? null : "stop" }],
-    }))
-    const body = words.map((chunk) => `data: ${JSON.stringify(chunk)}\n\n`).join("")
     vendor.answer = ({ response }) =>
-      response.writeHead(200, { "content-type": "text/event-stream" }).end(body)
+      response.writeHead(200, EVENT_STREAM).end(chunk("mended") + chunk(null))
     await stack.api.prompt.retry.mutate({ promptId: end.id, sessionId: session.id })
     expect(await session.ended(end.id)).toMatchObject({
       state: "succeeded",
@@ -135,6 +140,27 @@ describe("a model that does not answer well ends the turn with model, reason and
       error: null,
     })
     expect((await textsOf(end.id)).map(({ text }) => text)).toEqual(["mended"])
+  })
+
+  test("one whose stream breaks is asked again: what it said first is kept, and marked as replaced", async () => {
+    vendor.answer = () => undefined
+    const [first, promptId] = await Promise.all([
+      vendor.nextCall(),
+      session.send("Say something.", { model: VENDOR }),
+    ])
+    first.response.writeHead(200, EVENT_STREAM).write(chunk("Half an ans"))
+    await until("the first half", TURN_WITHIN_MS, async () => {
+      return (await textsOf(promptId)).some(({ text }) => text === "Half an ans")
+    })
+    vendor.answer = ({ response }) =>
+      response.writeHead(200, EVENT_STREAM).end(chunk("Half an answer.") + chunk(null))
+    first.response.destroy()
+    expect(await session.ended(promptId)).toMatchObject({ state: "succeeded", error: null })
+    expect(await textsOf(promptId)).toMatchObject([
+      { text: "Half an ans", done: true, replaced: true },
+      { text: "Half an answer.", done: true },
+    ])
+    expect((await textsOf(promptId))[1]).not.toHaveProperty("replaced")
   })
 
   test("after all of them the next prompt is answered", async () => {

@@ -2,6 +2,9 @@ import { EventEmitter, once } from "node:events"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import { buffer } from "node:stream/consumers"
 
+/** Generous: a whole stack on a busy machine may have to boot its agent first. */
+const CALLED_WITHIN_MS = 30_000
+
 export type UpstreamCall = {
   path: string
   headers: IncomingMessage["headers"]
@@ -40,7 +43,9 @@ export class StubUpstream {
 
   /** The next call that arrives; ask before the call is made. */
   async nextCall(): Promise<UpstreamCall> {
-    const [call] = await once(this.#calls, "call", { signal: AbortSignal.timeout(10_000) })
+    const [call] = await once(this.#calls, "call", {
+      signal: AbortSignal.timeout(CALLED_WITHIN_MS),
+    })
     return call
   }
 

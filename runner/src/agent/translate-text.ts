@@ -18,15 +18,16 @@ export function translateText(state: TurnState, key: string, part: PartOf<"text"
 
 function openPart(state: TurnState, key: string, part: PartOf<"text">): TextStep {
   const nothing = { state, entries: [], deltas: [] }
-  const open = state.open.get(key) ?? emptyText(part.type)
+  const open = state.open.get(key) ?? emptyText(part)
   if (state.closed.has(key) || open.torn) return nothing
   const known = open.text.length + open.held.length
   if (part.text.length > known) return grow(state, key, open, part.text.slice(known))
   return { ...nothing, state: { ...state, open: withEntry(state.open, key, open) } }
 }
 
-const emptyText = (kind: OpenText["kind"]): OpenText => ({
-  kind,
+const emptyText = ({ type, messageID }: PartOf<"text">): OpenText => ({
+  kind: type,
+  messageId: messageID,
   text: "",
   held: "",
   checkpointed: 0,
@@ -36,11 +37,11 @@ const emptyText = (kind: OpenText["kind"]): OpenText => ({
 /** The agent's own full text is the last word, also where it differs from what was streamed. */
 function endPart(state: TurnState, key: string, part: PartOf<"text">): TextStep {
   const text = storableText(cutUnits(part.text, MAX_TEXT_UNITS))
-  const sent = state.closed.get(key)?.text ?? state.open.get(key)?.text ?? ""
+  const sent = state.closed.get(key)?.entry.text ?? state.open.get(key)?.text ?? ""
   if (text === "" && sent === "") {
     return { state: { ...state, open: withoutKey(state.open, key) }, entries: [], deltas: [] }
   }
-  return close(state, key, part.type, text)
+  return close(state, key, { kind: part.type, messageId: part.messageID, text })
 }
 
 /** A piece that the model has just written. Pieces of parts that are not open are healed when all is compared. */
@@ -70,24 +71,46 @@ function grow(state: TurnState, key: string, open: OpenText, piece: string): Tex
   }
 }
 
-function close(state: TurnState, key: string, kind: OpenText["kind"], text: string): TextStep {
-  const before = state.closed.get(key)
-  if (before?.text === text) return { state, entries: [], deltas: [] }
+type Ended = Pick<OpenText, "kind" | "messageId" | "text">
+
+function close(state: TurnState, key: string, { kind, messageId, text }: Ended): TextStep {
+  if (state.closed.get(key)?.entry.text === text) return { state, entries: [], deltas: [] }
   const entry = textEntry(state, key, kind, text, true)
   const open = withoutKey(state.open, key)
-  const closed = withEntry(state.closed, key, entry)
+  const closed = withEntry(state.closed, key, { messageId, entry })
   return { state: { ...state, open, closed }, entries: [entry], deltas: [] }
 }
 
 /** Ends every open text as far as it came: the agent will not finish it. */
 export function closeTexts(state: TurnState): TextStep {
   let step: TextStep = { state, entries: [], deltas: [] }
-  for (const [key, { kind, text, held }] of state.open) {
-    if (text === "") continue
-    const closed = close(step.state, key, kind, text + storableText(held))
+  for (const [key, open] of state.open) {
+    if (open.text === "") continue
+    const text = open.text + storableText(open.held)
+    const closed = close(step.state, key, { ...open, text })
     step = { ...closed, entries: [...step.entries, ...closed.entries] }
   }
   return step
+}
+
+/**
+ * A message that begins once more answers a model call that broke off: the new texts take the place of those that the
+ * message had before. A reader keeps both and is told which count.
+ */
+export function replaceTexts(state: TurnState, messageId: string, startKey: string): TextStep {
+  const isReplaced = ([key, text]: [string, { messageId: string }]) =>
+    text.messageId === messageId && key < startKey
+  const dropped = new Map([...state.open].filter(isReplaced))
+  let { closed } = closeTexts({ ...state, open: dropped }).state
+  const entries: TextEntry[] = []
+  for (const [key, text] of [...closed].filter(isReplaced)) {
+    if (text.entry.replaced) continue
+    const entry: TextEntry = { ...text.entry, replaced: true }
+    closed = withEntry(closed, key, { ...text, entry })
+    entries.push(entry)
+  }
+  const open = new Map([...state.open].filter(([key]) => !dropped.has(key)))
+  return { state: { ...state, open, closed }, entries, deltas: [] }
 }
 
 /** Pieces may be missing: what is open does not grow any more until its end brings the whole. */
@@ -103,7 +126,7 @@ export function resendTexts(state: TurnState, keys: string[]): TextStep {
   for (const key of keys) {
     const closed = state.closed.get(key)
     const growing = open.get(key)
-    if (closed) entries.push(closed)
+    if (closed) entries.push(closed.entry)
     if (!growing || growing.text === "") continue
     entries.push(textEntry(state, key, growing.kind, growing.text, false))
     open = withEntry(open, key, { ...growing, checkpointed: growing.text.length })

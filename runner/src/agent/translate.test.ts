@@ -131,7 +131,8 @@ test.each(names)("[E8] %s: a resync alone brings the same entries as the events"
     state = step.state
     fresh.take(step)
   }
-  const done = reader.list.filter((entry) => !("done" in entry) || entry.done)
+  // Of an answer that broke off the agent keeps nothing, so only the events have it.
+  const done = reader.list.filter((entry) => !("done" in entry) || (entry.done && !entry.replaced))
   expect(fresh.list.toSorted(byKey)).toEqual(done.toSorted(byKey))
 })
 
@@ -194,14 +195,46 @@ test("a sub-agent's retries count as the turn's, its idleness does not", () => {
   expect(status({ type: "idle" })).toEqual([{ type: "activity" }])
 })
 
-test("a text that lost its connection is closed as far as it came", () => {
-  const { state, reader } = play("connection-reset")
-  const open = reader.list.filter((entry) => entry.kind === "text" && !entry.done)
-  expect(open.length).toBeGreaterThan(0)
-  reader.take(closeTexts(state))
-  for (const entry of open) {
-    expect(reader.entries.get(entry.key)).toEqual({ ...entry, done: true })
+test("[I6] a text whose model broke off stays as far as it came, and says that the next one counts", () => {
+  const { reader } = play("connection-reset")
+  const texts = reader.list.flatMap((entry) => (entry.kind === "text" ? [entry] : []))
+  expect(texts.map(({ text, done, replaced = false }) => [text.length, done, replaced])).toEqual([
+    [76, true, true],
+    [19, true, true],
+    [76, true, false],
+  ])
+})
+
+test("a text that had ended before its model broke off is replaced too, one of another message is not", () => {
+  const reader = new Reader()
+  let state = fresh()
+  const play = (id: string, more: object) => {
+    const step = translate(state, updated(part(id, more)), 0)
+    state = step.state
+    reader.take(step)
   }
+  const text = (words: string) => ({ type: "text", text: words, time: { start: 1, end: 2 } })
+  play("prt_0", { ...text("An earlier message."), messageID: "msg_1a" })
+  play("prt_1", { type: "step-start" })
+  play("prt_2", text("Whole."))
+  play("prt_3", { type: "reasoning", text: "Half", time: { start: 1 } })
+  play("prt_4", { type: "step-start" })
+  play("prt_5", text("Whole."))
+  const replaced = reader.list.flatMap((entry) =>
+    "replaced" in entry && entry.done ? [[entry.key, entry.text]] : [],
+  )
+  expect(replaced).toEqual([
+    ["prt_2", "Whole."],
+    ["prt_3", "Half"],
+  ])
+  const again = resendTexts(state, ["prt_2"])
+  expect(again.entries).toMatchObject([{ key: "prt_2", replaced: true }])
+})
+
+test("a text that the agent never ends is closed as far as it came", () => {
+  const open = translate(fresh(), updated(part("prt_1", { type: "text", text: "Half" })), 0)
+  expect(closeTexts(open.state).entries).toMatchObject([{ text: "Half", done: true }])
+  expect(closeTexts(open.state).entries[0]).not.toHaveProperty("replaced")
 })
 
 test("[E7] what is stored of a long text stays linear in it", () => {

@@ -1,7 +1,7 @@
 import type { DraftEntry } from "#protocol/entry"
 import type { Delta } from "#protocol/runner"
 import { boundJson } from "./bounded.ts"
-import { growText, translateText } from "./translate-text.ts"
+import { growText, replaceTexts, translateText } from "./translate-text.ts"
 import { type ToolStep, translateTodo, translateTool } from "./translate-tool.ts"
 import { partKey, type TurnState, withMember } from "./turn-state.ts"
 import type { AgentError, AgentEvent, AgentMessage, MessageInfo, Part, PartOf } from "./wire.ts"
@@ -24,7 +24,6 @@ export type Step = { state: TurnState; entries: DraftEntry[]; deltas: Delta[]; s
 
 /** Part types that tell a reader nothing. */
 const noise: ReadonlySet<string> = new Set([
-  "step-start",
   "step-finish",
   "snapshot",
   "patch",
@@ -146,6 +145,7 @@ function translatePart(state: TurnState, { known, part }: Part, nowMs: number): 
   if (known === "text") return { ...translateText(state, key, part), signals }
   if (known === "tool")
     return { ...translateToolPart(state, key, part, nowMs), deltas: [], signals }
+  if (part.type === "step-start") return { ...replaceTexts(state, part.messageID, key), signals }
   if (noise.has(part.type)) return { ...ignored, signals }
   const raw =
     known === "file"

@@ -4,6 +4,7 @@ import type { PromptId } from "#protocol/ids"
 /** A text or reasoning part that the model is still writing. */
 export type OpenText = {
   kind: "text" | "reasoning"
+  messageId: string
   /** What the room was sent, as checkpoints and deltas. Empty: no entry yet. */
   text: string
   /** A high surrogate that waits for its other half. */
@@ -13,6 +14,9 @@ export type OpenText = {
   /** Pieces may have been missed. */
   torn: boolean
 }
+
+/** A text or reasoning part that has ended, as the room was sent it. */
+export type ClosedText = { messageId: string; entry: DraftEntryOf<"text" | "reasoning"> }
 
 export type ToolCall = {
   /** What the room was sent. */
@@ -34,7 +38,7 @@ export type TurnState = {
   /** Messages whose parts are no entries: what the person or the agent itself asked, condensed conversations. */
   silent: ReadonlySet<string>
   open: ReadonlyMap<string, OpenText>
-  closed: ReadonlyMap<string, DraftEntryOf<"text" | "reasoning">>
+  closed: ReadonlyMap<string, ClosedText>
   tools: ReadonlyMap<string, ToolCall>
   /** Last todo list sent, as JSON. */
   todo: string
