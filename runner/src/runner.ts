@@ -135,6 +135,7 @@ export class Runner {
       workspace,
       generation: environment.spec.generation,
       isDelivered: await this.#deliveredMark.take(),
+      roomLostSince: (atMs) => this.#link.lostSince(atMs),
       log,
     })
     await loop.recover()

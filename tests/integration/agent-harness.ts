@@ -103,6 +103,7 @@ export class AgentHarness {
       workspace: { directory: this.directory, changes: async () => this.diff },
       generation: 1,
       isDelivered: true,
+      roomLostSince: () => false,
       log: () => undefined,
     })
     await this.loop.recover()

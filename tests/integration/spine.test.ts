@@ -138,6 +138,29 @@ test("5,000 streamed tokens arrive complete at two viewers, and at those who joi
   wire.close()
 })
 
+test("rooms that restart in the middle of an answer: it comes once more, and what was shown before is marked", async () => {
+  const view = await watch()
+  const say = "word "
+  const promptId = await session.send(scripted({ say, repeat: 400, everyMs: 10 }))
+  const begun = (log: SessionLog) => textOf(log, promptId).join("").length > 20 * say.length
+  await view.until("the first words", begun, STREAM_WITHIN_MS)
+  await stack.isBack("rooms", stack.kill("rooms"))
+  expect(await session.ended(promptId, STREAM_WITHIN_MS)).toMatchObject({
+    state: "succeeded",
+    error: null,
+  })
+  const texts = (await session.entries()).flatMap((entry) =>
+    entry.kind === "text" && entry.turnId === promptId ? [entry] : [],
+  )
+  const [last, ...earlier] = texts.reverse()
+  expect(last).toMatchObject({ text: say.repeat(400), done: true })
+  expect(last).not.toHaveProperty("replaced")
+  expect(earlier.length).toBeGreaterThan(0)
+  for (const text of earlier) expect(text).toMatchObject({ done: true, replaced: true })
+  await view.until("the end", (log) => hasEnded(log, promptId), STREAM_WITHIN_MS)
+  view.close()
+})
+
 test("the same arrives as server-sent events, which resume after any of them without a gap", async () => {
   const stored = await session.entries()
   const all = await events("0", stored.length)

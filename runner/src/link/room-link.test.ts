@@ -228,6 +228,18 @@ describe("streamed text", () => {
     expect(room.arrived).toEqual([item(1)])
   })
 
+  test("a loss of the room is remembered with its time", async () => {
+    const { link } = await start()
+    await vi.waitFor(() => expect(link.connected).toBe(true), soon)
+    const before = performance.now()
+    expect(link.lostSince(before)).toBe(false)
+    room.drop()
+    await vi.waitFor(() => expect(link.lostSince(performance.now())).toBe(true), soon)
+    await vi.waitFor(() => expect(link.connected).toBe(true), soon)
+    expect(link.lostSince(before)).toBe(true)
+    expect(link.lostSince(performance.now())).toBe(false)
+  })
+
   test("that comes in a flood is sent in few messages, complete", async () => {
     const { link, outbox } = await start()
     await vi.waitFor(() => expect(link.connected).toBe(true), soon)

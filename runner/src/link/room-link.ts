@@ -50,6 +50,7 @@ export class RoomLink {
   #sender: Sender | null = null
   #greetedAs = ""
   #openedAt = 0
+  #lostAt = 0
   #failures = 0
   #retry: NodeJS.Timeout | null = null
   #closed = false
@@ -65,6 +66,11 @@ export class RoomLink {
 
   get connected(): boolean {
     return this.#sender !== null
+  }
+
+  /** Whether the room was out of reach at any time since then, on the clock of `performance.now()`. */
+  lostSince(atMs: number): boolean {
+    return !this.connected || this.#lostAt >= atMs
   }
 
   /** Streamed text goes to a connected room or nowhere; checkpoints heal what is lost. */
@@ -138,6 +144,7 @@ export class RoomLink {
     this.#sender?.stop()
     this.#sender = null
     this.#connection = null
+    this.#lostAt = performance.now()
     if (this.#closed) return
     this.#options.log("room disconnected", { code, reason })
     if (FINAL_CODES.has(code)) {

@@ -17,6 +17,7 @@ export function errorFailure(error: AgentError, model: string): Failure {
   const told = said(message ?? error.name)
   switch (error.name) {
     case "APIError":
+      if (statusCode === undefined && isBrokerAway(told)) return brokerFailure(model, false)
       return apiFailure(statusCode, told, model)
     case "ProviderAuthError":
       return refused(model, "", told, "check the provider's key or choose another model")
@@ -51,6 +52,19 @@ function apiFailure(status: number | undefined, told: string, model: string): Fa
 
 /** The broker itself is away, as while the rooms restart; a model's own trouble comes as its answer. */
 export const isBrokerAway = (message: string): boolean => noAnswer.test(message)
+
+/** Our own fault, which is not to be blamed on the model. */
+export function brokerFailure(model: string, wrote: boolean): Failure {
+  return wrote
+    ? failure(
+        "broker-restarted",
+        `The platform's model broker restarted in the middle of ${model}'s answer; what came is kept, retry or ask it to continue.`,
+      )
+    : failure(
+        "broker-unreachable",
+        `The platform's model broker cannot be reached, so ${model} was not asked; retry in a moment.`,
+      )
+}
 
 /** Why a turn failed whose model the agent has asked again and again. The agent passes on no status, only a sentence. */
 export function retryFailure(message: string, model: string, wroteBefore: boolean): Failure {

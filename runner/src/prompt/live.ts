@@ -13,6 +13,8 @@ export type PromptLoopOptions = {
   generation: number
   /** The last runner of an earlier generation ended with nothing owed to the room. */
   isDelivered: boolean
+  /** Whether the room was out of reach at any time since then, on the clock of `performance.now()`. */
+  roomLostSince(atMs: number): boolean
   log: Log
 }
 

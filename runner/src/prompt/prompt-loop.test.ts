@@ -16,6 +16,7 @@ let diff: Diff
 let stored: JournalRecord | null
 let writes: JournalRecord[]
 let diskFull: boolean
+let isRoomLost: boolean
 
 beforeEach(() => {
   agent = new ScriptedAgent()
@@ -26,6 +27,7 @@ beforeEach(() => {
   stored = null
   writes = []
   diskFull = false
+  isRoomLost = false
   loop = newLoop()
 })
 
@@ -50,6 +52,7 @@ function newLoop(generation = 1, isDelivered = true): PromptLoop {
     workspace: { directory: "/workspace", changes: async () => diff },
     generation,
     isDelivered,
+    roomLostSince: () => isRoomLost,
     log: () => undefined,
   })
 }
@@ -328,8 +331,37 @@ test("[F1] a broker that is away, as while the rooms restart, is waited for long
   expect(ends()).toEqual([])
   agent.event("session.status", retry(6))
   await ended()
-  expect(ends()).toMatchObject([{ state: "failed", error: { reason: "model-unavailable" } }])
+  const error = { reason: "broker-unreachable", message: expect.stringMatching(/^The platform's/) }
+  expect(ends()).toMatchObject([{ state: "failed", error }])
 })
+
+test.each([
+  [true, "broker-restarted", /^The platform's model broker restarted .*demo\/chat.*retry/],
+  [false, "model-broke-off", /^demo\/chat broke off/],
+])(
+  "[F1] a stream that breaks while the room is lost (%s) is told as %s",
+  async (lost, reason, sentence) => {
+    isRoomLost = lost
+    for (const attempt of ["p1", "p2"]) {
+      agent.onPrompt = ({ messageId }) => {
+        agent.fallBusy()
+        agent.write("Half")
+        const message = "Connection reset by server"
+        const status = { type: "retry", message, next: Date.now() }
+        const info = { id: `${messageId}~answer`, role: "assistant", finish: "unknown", time: {} }
+        // Broken off without a word by the first prompt, after many tries by the second.
+        if (attempt === "p1")
+          agent.event("message.updated", { info: { ...info, sessionID: "ses_1" } })
+        else agent.event("session.status", { status: { ...status, attempt: 6 } })
+      }
+      const before = ends().length
+      loop.run(claimOf(attempt))
+      await expect.poll(() => ends().length).toBe(before + 1)
+      const error = { reason, message: expect.stringMatching(sentence) }
+      expect(ends().at(-1)).toMatchObject({ state: "failed", error })
+    }
+  },
+)
 
 test("[D6] in doubt the agent is asked, and nothing is sent twice", async () => {
   agent.onPrompt = ({ messageId }) => {

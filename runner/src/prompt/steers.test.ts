@@ -50,6 +50,7 @@ function newLoop(): PromptLoop {
     },
     generation: 1,
     isDelivered: true,
+    roomLostSince: () => false,
     log: () => undefined,
   })
 }

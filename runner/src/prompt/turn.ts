@@ -8,7 +8,14 @@ import { closeTools, dueTools, toolsAtWork } from "../agent/translate-tool.ts"
 import { startTurnState, type TurnState } from "../agent/turn-state.ts"
 import type { AgentError, AgentEvent, AgentMessage } from "../agent/wire.ts"
 import type { Log } from "../log.ts"
-import { brokeOff, deadlineFailure, errorFailure, isBrokerAway, retryFailure } from "./failures.ts"
+import {
+  brokeOff,
+  brokerFailure,
+  deadlineFailure,
+  errorFailure,
+  isBrokerAway,
+  retryFailure,
+} from "./failures.ts"
 import type { Emit } from "./ports.ts"
 import { moved, startWatch, verdict, type Watch } from "./watchdog.ts"
 
@@ -39,6 +46,8 @@ export type TurnOptions = {
   sessionId: string
   model: string
   deadlines: Claim["deadlines"]
+  /** Whether the room was out of reach at any time since then, on the clock of `performance.now()`. */
+  roomLostSince(atMs: number): boolean
 }
 
 /** Follows one turn: the agent's events go in, entries and deltas come out, and at last the reason why it is over. */
@@ -57,6 +66,7 @@ export class Turn {
   #idleBefore = false
   /** The model wrote something since it was last asked. */
   #wrote = false
+  #askedAtMs = performance.now()
   #isOver = false
 
   constructor(options: TurnOptions) {
@@ -180,6 +190,9 @@ export class Turn {
     if (this.#isOver) return
     switch (signal.type) {
       case "busy":
+        this.#askedAtMs = performance.now()
+        this.begun()
+        break
       case "activity":
         this.begun()
         break
@@ -194,7 +207,7 @@ export class Turn {
         this.#heedRetry(signal)
         break
       case "broke-off":
-        this.#giveUp(brokeOff(this.#options.model, "its stream ended without saying why"))
+        this.#giveUp(this.#brokeOff())
         break
       case "asked":
         void this.#reject(signal)
@@ -208,6 +221,17 @@ export class Turn {
     if (!this.#watch?.started) this.#giveUp(errorFailure(error, this.#options.model))
   }
 
+  /** The rooms hold both ends of it: when the runner lost its room meanwhile, the broker was gone too. */
+  #lostBroker(): boolean {
+    return this.#options.roomLostSince(this.#askedAtMs)
+  }
+
+  #brokeOff(): Failure {
+    const { model } = this.#options
+    if (this.#lostBroker()) return brokerFailure(model, true)
+    return brokeOff(model, "its stream ended without saying why")
+  }
+
   #giveUp(failure: Failure): void {
     this.end({ type: "failed", failure })
   }
@@ -217,9 +241,11 @@ export class Turn {
     const waitMs = Math.max(0, next - Date.now())
     const now = performance.now()
     this.#watch = moved(this.#watch ?? startWatch(now), now + waitMs)
-    const most = isBrokerAway(message) ? maxBrokerRetries : maxRetries
+    const isOurs = isBrokerAway(message) || this.#lostBroker()
+    const most = isOurs ? maxBrokerRetries : maxRetries
     if (attempt >= most || waitMs > deadlines.silenceMs) {
-      this.#giveUp(retryFailure(message, model, this.#wrote))
+      const wrote = this.#wrote
+      this.#giveUp(isOurs ? brokerFailure(model, wrote) : retryFailure(message, model, wrote))
     }
     this.#wrote = false
   }
