@@ -127,14 +127,29 @@ test("[F10] a machine that dies at once is noticed by the check that follows its
   expect(await sandboxOf(sessionId, 2)).toMatchObject({ state: "requested" })
 })
 
-test("a room that cannot be reached makes the job be tried again, and no machine", async () => {
+test("a session whose rooms cannot be reached says so, gets no machine, and goes on when they are back", async () => {
   const { sessionId, ref } = await requested()
   rooms.setReachable(false)
-  await expect(run("start-sandbox", ref)).rejects.toMatchObject({ name: "RoomUnreachable" })
+  for (const _ of [1, 2]) await run("start-sandbox", ref)
+  expect(await sessionOf(sessionId)).toMatchObject({
+    status: "booting",
+    statusReason: expect.stringMatching(/^Waits for the rooms, which do not answer; .*\.$/),
+  })
   expect(await ctx.provider.status(sandboxId(sessionId, 1))).toBe("gone")
   rooms.setReachable(true)
-  await run("start-sandbox", ref)
+  expect(await jobs.runWaiting("start-sandbox", sessionId)).toBe(1)
   expect(await ctx.provider.status(sandboxId(sessionId, 1))).toBe("running")
+  expect((await sessionOf(sessionId)).statusReason).toBe("Starts the sandbox's machine.")
+})
+
+test("a sandbox whose rooms stayed away until its deadline fails for that reason", async () => {
+  const { sessionId, ref } = await requested()
+  rooms.setReachable(false)
+  await run("start-sandbox", ref)
+  expect(await jobs.runWaiting("sandbox-deadline", sessionId)).toBe(1)
+  rooms.setReachable(true)
+  expect(await sandboxOf(sessionId)).toMatchObject({ error: { reason: "rooms-unreachable" } })
+  expect((await sessionOf(sessionId)).statusReason).toMatch(/rooms do not answer.*Wake the session/)
 })
 
 test("a sandbox that is given up while its machine is made has that machine ended", async () => {

@@ -54,7 +54,8 @@ async function readFacts(tx: Transaction, sessionId: string): Promise<FactsRow> 
            jsonb_build_object('status', s.status, 'reason', s."statusReason",
                               'version', s."statusVersion") as stored,
            (select jsonb_build_object('state', b.state, 'link', b.link, 'error', b.error,
-                                      'phase', b.phases->-1->'phase')
+                                      'phase', b.phases->-1->'phase',
+                                      'detail', coalesce(b.phases->-1->>'detail', ''))
               from "Sandbox" b
              where b."sessionId" = s.id and b.generation = s.generation) as sandbox,
            exists (select 1 from "Sandbox" b

@@ -7,6 +7,7 @@ const sandbox = (fields: Partial<NonNullable<StatusFacts["sandbox"]>>) => ({
   state: "ready" as const,
   link: "connected" as const,
   phase: null,
+  detail: "",
   error: null,
   ...fields,
 })

@@ -10,6 +10,8 @@ export type StatusFacts = {
     link: "absent" | "connected" | "lost"
     /** Boot phase that began last. */
     phase: BootPhase | null
+    /** What hinders that phase or how far it is, in words; "" for nothing. */
+    detail: string
     error: Failure | null
   } | null
   /** An earlier sandbox of the session was ready once: this one wakes it. */
@@ -46,7 +48,7 @@ export function sessionStatus(facts: StatusFacts): StatusWithReason {
     case "starting":
       return {
         status: facts.wakes ? "waking" : "booting",
-        reason: PHASE_REASON[sandbox.phase ?? "machine"],
+        reason: startingReason(sandbox),
       }
     case "ready":
       return readyStatus(facts, sandbox.link)
@@ -54,6 +56,12 @@ export function sessionStatus(facts: StatusFacts): StatusWithReason {
     case "stopped":
       return stoppedStatus(sandbox.error)
   }
+}
+
+/** How far a clone is changes too often for a status; what hinders the machine does not. */
+function startingReason({ phase, detail }: NonNullable<StatusFacts["sandbox"]>): string {
+  const isMachine = phase === null || phase === "machine"
+  return isMachine && detail !== "" ? detail : PHASE_REASON[phase ?? "machine"]
 }
 
 function readyStatus(facts: StatusFacts, link: "absent" | "connected" | "lost"): StatusWithReason {

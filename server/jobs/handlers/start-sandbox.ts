@@ -4,17 +4,19 @@ import type { Session } from "../../../prisma/generated/client.ts"
 import { modelCatalogue } from "../../domain/models/index.ts"
 import { claimStart } from "../../domain/sandboxes/claim-start.ts"
 import { failSandbox } from "../../domain/sandboxes/fail-sandbox.ts"
+import { noteRooms } from "../../domain/sandboxes/note-rooms.ts"
 import { recordMachine } from "../../domain/sandboxes/record-machine.ts"
 import type { SandboxRef } from "../../domain/sandboxes/sandbox-ref.ts"
 import { SandboxError } from "../../sandbox/provider.ts"
 import { buildSpec } from "../../sandbox/spec.ts"
+import { RoomUnreachable } from "../call-room.ts"
 import type { JobContext, JobHandler } from "../context.ts"
 import { fenceRoom } from "../fence-room.ts"
 import { addJob } from "../queue.ts"
 import { Late, within } from "../within.ts"
 
-/** How soon a sandbox that found no free place looks again. */
-const PLACE_POLL_MS = 1_000
+/** How soon a sandbox that found no free place, or no rooms, looks again. */
+const POLL_MS = 1_000
 /** Time that a provider has to clean up after its create was aborted. */
 const ABORT_GRACE_MS = 2_000
 
@@ -25,16 +27,32 @@ export const startSandbox: JobHandler<"start-sandbox"> = async (ctx, ref) => {
     case "pointless":
       return
     case "wait":
-      return addJob(ctx.db, "start-sandbox", ref, {
-        jobKey: `start-sandbox:${ref.sessionId}:${ref.generation}`,
-        runAt: new Date(ctx.now().getTime() + PLACE_POLL_MS),
-      })
-    case "start": {
-      const refusal = await fenceRoom(ctx, ref, NEXT_SANDBOX)
-      if (refusal) return failSandbox(ctx, ref, refusal)
-      return makeMachine(ctx, ref, await specOf(ctx, claim.session, ref.generation))
-    }
+      return lookAgain(ctx, ref)
+    case "start":
+      return start(ctx, ref, claim.session)
   }
+}
+
+async function start(ctx: JobContext, ref: SandboxRef, session: Session): Promise<void> {
+  let refusal: Failure | null
+  try {
+    refusal = await fenceRoom(ctx, ref, NEXT_SANDBOX)
+  } catch (error) {
+    if (!(error instanceof RoomUnreachable)) throw error
+    ctx.log.warn("sandbox.rooms.unreachable", { session_id: ref.sessionId, message: error.message })
+    await noteRooms(ctx, ref, { areAway: true })
+    return lookAgain(ctx, ref)
+  }
+  await noteRooms(ctx, ref, { areAway: false })
+  if (refusal) return failSandbox(ctx, ref, refusal)
+  await makeMachine(ctx, ref, await specOf(ctx, session, ref.generation))
+}
+
+function lookAgain(ctx: JobContext, ref: SandboxRef): Promise<void> {
+  return addJob(ctx.db, "start-sandbox", ref, {
+    jobKey: `start-sandbox:${ref.sessionId}:${ref.generation}`,
+    runAt: new Date(ctx.now().getTime() + POLL_MS),
+  })
 }
 
 const NEXT_SANDBOX: Failure = {

@@ -92,7 +92,8 @@ function statusFacts(tables: Tables, [sessionId]: Values): Row[] {
   const attempts = ofSession(tables, "attempt", sessionId)
   const queued = ofSession(tables, "prompt", sessionId).filter(({ state }) => state === "queued")
   const newest = sandboxes.find(({ generation }) => generation === session.generation)
-  const phases = Array.isArray(newest?.phases) ? newest.phases : []
+  const last = Array.isArray(newest?.phases) ? newest.phases.at(-1) : undefined
+  const { phase = null, detail = "" } = last ?? {}
   const attempt = attempts.find((row) => isLive(row) && row.steer === false)
   const { status, statusReason: reason, statusVersion: version } = session
   const { state, link, error } = newest ?? {}
@@ -101,7 +102,7 @@ function statusFacts(tables: Tables, [sessionId]: Values): Row[] {
     {
       ended: session.endedAt !== null,
       stored: { status, reason, version },
-      sandbox: newest ? { state, link, error, phase: phases.at(-1)?.phase ?? null } : null,
+      sandbox: newest ? { state, link, error, phase, detail } : null,
       wakes: sandboxes.some((row) => isEarlier(row) && row.readyAt !== null),
       attempt: attempt
         ? { state: attempt.state, stopRequested: attempt.stopRequestedAt !== null }
