@@ -20,6 +20,7 @@ import { type Ending, showError } from "./settle.ts"
 import { showAgain } from "./show-again.ts"
 import { Steers } from "./steers.ts"
 import type { Turn } from "./turn.ts"
+import { deleteUnanswered } from "./unanswered.ts"
 import { Unseen } from "./unseen.ts"
 
 const sessionTitle = "Agent Ops"
@@ -86,8 +87,14 @@ export function startPromptLoop(options: PromptLoopOptions): PromptLoop {
         turn = current.turn
         turn?.dispose()
         if (!closed) await steers.end(ending)
+        if (!closed && turn && hasUnanswered(ending)) await forget()
         if (!closed) finish(current, ending)
       })
+  }
+
+  async function forget(): Promise<void> {
+    const { agentSessionId } = record
+    if (agentSessionId !== null) await deleteUnanswered(agent, agentSessionId, log)
   }
 
   function steersOptions(host: AttemptRecord): ConstructorParameters<typeof Steers>[0] {
@@ -251,6 +258,9 @@ export function startPromptLoop(options: PromptLoopOptions): PromptLoop {
     },
   }
 }
+
+/** What went on to the agent and may have come to nothing. */
+const hasUnanswered = ({ state }: Ending) => state === "stopped" || state === "failed"
 
 /** A turn of which this runner has shown nothing yet. */
 const stateOf = ({ turnId, messageId }: AttemptRecord, sessionId: string) =>

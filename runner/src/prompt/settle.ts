@@ -11,7 +11,6 @@ import { endWork, within } from "./end-work.ts"
 import { errorFailure, failure } from "./failures.ts"
 import type { Emit, Workspace } from "./ports.ts"
 import type { Outcome, Turn } from "./turn.ts"
-import { deleteUnanswered } from "./unanswered.ts"
 
 const completeMs = 3_000
 const stopMs = 5_000
@@ -45,7 +44,6 @@ export async function settle(
   if (outcome.type !== "left-behind") turn.closeTexts()
   turn.closeTools(closingSentence(ending))
   await reportChanges(options)
-  if (ending.state === "stopped" || ending.state === "failed") await forget(options)
   showError(options, ending)
   return ending
 }
@@ -149,16 +147,6 @@ async function reportChanges({ workspace, emit, attempt, log }: SettleOptions): 
     emit.report({ type: "turn.diff", turnId, diff })
   } catch (error) {
     log("the turn's changes could not be read", { error: String(error) })
-  }
-}
-
-/** What got no answer must not reach the model with the next prompt. */
-async function forget({ agent, sessionId, log }: SettleOptions): Promise<void> {
-  try {
-    await agent.whenUp()
-    await deleteUnanswered(agent.calls, sessionId)
-  } catch (error) {
-    log("prompts without an answer could not be deleted", { error: String(error) })
   }
 }
 

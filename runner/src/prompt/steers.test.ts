@@ -90,10 +90,15 @@ const given = (count: number) => expect.poll(() => agent.steers.length).toBe(cou
 let ids = 0
 
 /** Has the agent hold one more message. */
-function remember(role: "user" | "assistant", id: string, parentID?: string): void {
-  const part = { id: `prt_${id}`, sessionID: "ses_1", messageID: id, type: "text", text: "Yes." }
+function remember(
+  role: "user" | "assistant",
+  id: string,
+  parentID?: string,
+  said = ["Yes."],
+): void {
+  const part = { id: `prt_${id}`, sessionID: "ses_1", messageID: id, type: "text" }
   const info = { id, sessionID: "ses_1", role, parentID, time: { completed: 1 } }
-  const parts = role === "assistant" ? [part] : []
+  const parts = role === "assistant" ? said.map((text) => ({ ...part, text })) : []
   agent.messages = [...agent.messages, ...messagesSchema.parse([{ info, parts }])]
 }
 
@@ -180,6 +185,18 @@ test("[D14] a step whose event was missed is found in the agent's messages", asy
   agent.fallIdle()
   await hostEnded()
   expect(of("s1")).toEqual(["accepted", "running", "succeeded"])
+})
+
+test("[D12][D14] a steer that a stopped step had read ends with its host, though its event was missed and no answer came", async () => {
+  await runHost()
+  loop.run(steerOf("s1"))
+  await given(1)
+  const empty = `${idOf(0)}~missed`
+  remember("assistant", empty, idOf(0), [])
+  loop.stop(host)
+  await hostEnded()
+  expect(of("s1")).toEqual(["accepted", "running", "stopped"])
+  expect(agent.asked).toEqual(["abort", `delete ${empty}`, `delete ${idOf(0)}`])
 })
 
 test("[F3][D14] when the agent dies a read steer is interrupted, an unread one comes back", async () => {

@@ -1,16 +1,23 @@
-import type { AgentCalls } from "../agent/agent.ts"
+import type { Agent } from "../agent/agent.ts"
 import type { AgentMessage } from "../agent/wire.ts"
+import type { Log } from "../log.ts"
 
 /**
  * Deletes every user message that has no answer, with the empty answers to it: the agent would carry them into the next
- * prompt.
+ * prompt. Steers are settled before, since an empty answer is what tells that one was read.
  */
 export async function deleteUnanswered(
-  calls: Pick<AgentCalls, "messagesFrom" | "deleteMessage">,
+  { calls, whenUp }: Pick<Agent, "calls" | "whenUp">,
   sessionId: string,
+  log: Log,
 ): Promise<void> {
-  const messages = await calls.messagesFrom(sessionId, null)
-  for (const id of unanswered(messages)) await calls.deleteMessage(sessionId, id)
+  try {
+    await whenUp()
+    const messages = await calls.messagesFrom(sessionId, null)
+    for (const id of unanswered(messages)) await calls.deleteMessage(sessionId, id)
+  } catch (error) {
+    log("prompts without an answer could not be deleted", { error: String(error) })
+  }
 }
 
 /** Ids of user messages without an answer, each after the empty answers to it. */

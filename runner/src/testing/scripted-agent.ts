@@ -49,6 +49,7 @@ export class ScriptedAgent implements Agent {
     },
     deleteMessage: async (_session, messageId) => {
       this.asked.push(`delete ${messageId}`)
+      this.messages = this.messages.filter(({ info }) => info.id !== messageId)
     },
     rejectPermission: async (id) => {
       this.asked.push(`reject ${id}`)

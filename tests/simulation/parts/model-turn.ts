@@ -18,6 +18,9 @@ export type TurnKind =
   /** The agent's process dies. */
   | "dies"
 
+/** Those that may come in the middle of a text, which then stays open. */
+const MIDWAY: ReadonlySet<TurnKind> = new Set(["refused", "silent", "breaks-off", "dies"])
+
 export type Tell = (type: string, properties: object) => void
 
 type Surroundings = {
@@ -145,7 +148,7 @@ export class ModelTurn {
       part.text += delta
       const { id: partID, messageID } = part
       this.#around.tell("message.part.delta", { messageID, partID, field: "text", delta })
-      if (this.#kind !== "works" && piece === 3 && random.chance(0.5)) return this.#trouble()
+      if (MIDWAY.has(this.#kind) && piece === 3 && random.chance(0.5)) return this.#trouble()
     }
     if (!(await this.#pause(0, 60))) return false
     this.#closeOpen()
