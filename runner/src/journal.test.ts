@@ -57,10 +57,6 @@ function crashing(atStep: number): JournalFiles {
       fs.fsyncSync(file)
     },
     closeSync: fs.closeSync,
-    renameSync(from, to) {
-      crash()
-      fs.renameSync(from, to)
-    },
   }
 }
 
@@ -87,11 +83,34 @@ test("[D6] a crash at any step of a write leaves the old record or the new one, 
   )
 })
 
+test("[D6] a write that failed is not read, and the next one takes its place", () => {
+  const path = join(directory, "journal.json")
+  const [old, next] = [recordOf(1), recordOf(2)]
+  openJournal(path, quiet).write(old)
+  let isFull = false
+  const journal = openJournal(path, quiet, {
+    ...fs,
+    fsyncSync: (file) => {
+      if (isFull) throw new Error("ENOSPC")
+      fs.fsyncSync(file)
+    },
+  })
+  isFull = true
+  expect(() => journal.write(next)).toThrow("ENOSPC")
+  expect(journal.read()).toEqual(old)
+  isFull = false
+  journal.write(next)
+  expect(openJournal(path, quiet).read()).toEqual(next)
+})
+
 test("an unreadable journal is set aside and said", () => {
   const path = join(directory, "journal.json")
-  fs.writeFileSync(path, '{"attempts":')
+  fs.writeFileSync(`${path}.0`, '{"attempts":')
   const said: string[] = []
-  expect(openJournal(path, (message) => said.push(message)).read()).toBeNull()
+  const journal = openJournal(path, (message) => said.push(message))
+  expect(journal.read()).toBeNull()
   expect(said).toEqual(["the journal is unreadable and is set aside"])
-  expect(fs.readdirSync(directory)).toEqual(["journal.json.unreadable"])
+  expect(fs.readFileSync(`${path}.0.unreadable`, "utf8")).toBe('{"attempts":')
+  journal.write(recordOf(1))
+  expect(openJournal(path, quiet).read()).toEqual(recordOf(1))
 })

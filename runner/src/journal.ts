@@ -31,40 +31,46 @@ const recordSchema: z.ZodType<JournalRecord> = z.object({
   ),
 })
 
-const nodeFiles = { openSync, writeSync, fsyncSync, closeSync, renameSync }
+/** One of the journal's two files: the record with the higher number counts. */
+const slotSchema = z.object({ number: z.int().positive(), record: recordSchema })
+type Slot = z.infer<typeof slotSchema>
+
+const nodeFiles = { openSync, writeSync, fsyncSync, closeSync }
 export type JournalFiles = typeof nodeFiles
 
 /**
- * The journal as one small file. A new record is written beside it and synced, then takes its place; after a crash at
- * any moment the file holds the old or the new record, whole.
+ * The journal as two small files that are written in turn, so that one sync stores a record. After a crash at any moment
+ * the newer whole one is the old or the new record.
  */
 export function openJournal(path: string, log: Log, files: JournalFiles = nodeFiles): Journal {
+  const paths = [`${path}.0`, `${path}.1`] as const
   mkdirSync(dirname(path), { recursive: true })
+  for (const slot of paths) synced(files, slot, "a", () => undefined)
+  // The names themselves are on disk only once their directory is.
+  synced(files, dirname(path), "r", () => undefined)
+  let newest = newestOf(paths, log)
+
   return {
-    read: () => readRecord(path, log),
+    read: () => newest?.record ?? null,
     write(record) {
-      const next = `${path}.next`
-      synced(files, next, "w", (file) => writeAll(files, file, JSON.stringify(record)))
-      files.renameSync(next, path)
-      // The new name itself is on disk only once its directory is.
-      synced(files, dirname(path), "r", () => undefined)
+      const next = { number: (newest?.number ?? 0) + 1, record }
+      const slot = paths[next.number % 2 === 0 ? 0 : 1]
+      synced(files, slot, "w", (file) => writeAll(files, file, JSON.stringify(next)))
+      newest = next
     },
   }
 }
 
-function readRecord(path: string, log: Log): JournalRecord | null {
-  let text: string
-  try {
-    text = readFileSync(path, "utf8")
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null
-    throw error
-  }
-  const record = recordSchema.safeParse(parseJson(text))
-  if (record.success) return record.data
+/** A file that is torn by a crash is passed over. */
+function newestOf(paths: readonly string[], log: Log): Slot | null {
+  const texts = paths.map((path) => readFileSync(path, "utf8"))
+  const slots = texts.flatMap((text) => slotSchema.safeParse(parseJson(text)).data ?? [])
+  const newest = slots.sort((a, b) => b.number - a.number)[0]
+  if (newest) return newest
+  if (texts.every((text) => text === "")) return null
   // Without a journal nothing is sent again by itself, so an unreadable one is as good as none.
-  log("the journal is unreadable and is set aside", { path, error: z.prettifyError(record.error) })
-  renameSync(path, `${path}.unreadable`)
+  log("the journal is unreadable and is set aside", { paths })
+  for (const path of paths) renameSync(path, `${path}.unreadable`)
   return null
 }
 

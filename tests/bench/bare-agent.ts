@@ -5,6 +5,7 @@ import { agentConfig } from "../../runner/src/agent/config.ts"
 import { eventData } from "../../runner/src/agent/event-stream.ts"
 import { messageIds } from "../../runner/src/agent/message-id.ts"
 import { connectOpencode } from "../../runner/src/agent/opencode.ts"
+import { skipPluginInstall } from "../../runner/src/agent/plugin-install.ts"
 import { startProcess } from "../../runner/src/agent/process.ts"
 import { modelCatalogue } from "../../server/domain/models/index.ts"
 import type { Turn, TurnDriver } from "./turn.ts"
@@ -30,6 +31,8 @@ export async function startBareAgent(
     instructions: [],
   })
   for (const provider of Object.values(config.provider)) provider.options.baseURL = `${modelUrl}/v1`
+  // As ours: without it the agent goes on installing in the background while it is measured.
+  await skipPluginInstall(home)
   const agent = await startProcess({
     program: PROGRAM,
     base: { PATH: process.env.PATH ?? "" },

@@ -1,9 +1,8 @@
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import * as z from "zod"
-
-const journalSchema = z.object({ agentSessionId: z.string().nullable() })
+import { openJournal } from "../../runner/src/journal.ts"
 
 const timeSchema = z.object({ end: z.number().optional() }).optional()
 
@@ -31,8 +30,8 @@ export type AgentPart = z.infer<typeof partSchema> & { id: string }
 export function agentParts(sandbox: string): AgentPart[] {
   const database = join(sandbox, "home/.local/share/opencode/opencode.db")
   const journal = join(sandbox, "state/journal.json")
-  if (!existsSync(database) || !existsSync(journal)) return []
-  const { agentSessionId } = journalSchema.parse(JSON.parse(readFileSync(journal, "utf8")))
+  if (!existsSync(database)) return []
+  const agentSessionId = openJournal(journal, () => undefined).read()?.agentSessionId ?? null
   const store = new DatabaseSync(database, { readOnly: true })
   try {
     const rows = store
