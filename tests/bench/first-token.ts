@@ -11,14 +11,20 @@ import { script, type Turn } from "./turn.ts"
 const WARM_UP_ROUNDS = 3
 const ROUND_COUNT = 25
 const STREAM_ROUNDS = 5
+/** How long a quick hosted model takes to its first token. */
+export const HOSTED_MODEL_MS = 400
+/** What a turn leaves to be done, such as its way into PostgreSQL, must not fall on the next one's time. */
+const SETTLE_MS = 700
 const TOKENS = 1_000
 /** 100 tokens per second, as a quick model streams. */
 const TOKEN_EVERY_MS = 10
 
 export type Pairs = { ours: Turn[]; bare: Turn[] }
 
+export type Turns = { instant: Pairs; hosted: Pairs; paced: Pairs; unpaced: Pairs }
+
 /** P2 and P5: our whole path and OpenCode alone, turn by turn with the same prompts. */
-export async function measureTurns(): Promise<{ first: Pairs; paced: Pairs; unpaced: Pairs }> {
+export async function measureTurns(): Promise<Turns> {
   const home = mkdtempSync(join(tmpdir(), "agent-ops-bench-"))
   const repository = join(home, "repository")
   const bareHome = join(home, "bare")
@@ -33,18 +39,22 @@ export async function measureTurns(): Promise<{ first: Pairs; paced: Pairs; unpa
     const play = async (rounds: number, text: string): Promise<Pairs> => {
       const pairs: Pairs = { ours: [], bare: [] }
       for (let round = 0; round < rounds; round++) {
-        pairs.ours.push(await ours.play(text))
-        pairs.bare.push(await bare.play(text))
+        for (const [side, driver] of [["ours", ours] as const, ["bare", bare] as const]) {
+          pairs[side].push(await driver.play(text))
+          await new Promise((resolve) => setTimeout(resolve, SETTLE_MS))
+        }
       }
       return pairs
     }
     try {
       await play(WARM_UP_ROUNDS, script({ say: "hello" }))
-      const first = await play(ROUND_COUNT, script({ say: "hello" }))
+      const instant = await play(ROUND_COUNT, script({ say: "hello" }))
+      const thinks = { sleepMs: HOSTED_MODEL_MS }
+      const hosted = await play(ROUND_COUNT, script(thinks, { say: "hello" }))
       const stream = { say: "token ", repeat: TOKENS }
       const unpaced = await play(STREAM_ROUNDS, script(stream))
       const paced = await play(STREAM_ROUNDS, script({ ...stream, everyMs: TOKEN_EVERY_MS }))
-      return { first, paced, unpaced }
+      return { instant, hosted, paced, unpaced }
     } finally {
       await ours.close()
       await bare.close()

