@@ -7,7 +7,8 @@ import * as z from "zod"
 import { type RunningModel, startModel } from "../../dev/model/server.ts"
 import { GitRepository } from "../../runner/src/testing/git-repository.ts"
 import { FaultStack } from "../faults/fault-stack.ts"
-import { BOOT_WITHIN_MS, bash, SessionDriver, scripted } from "./session-driver.ts"
+import { until } from "../faults/until.ts"
+import { BOOT_WITHIN_MS, bash, SessionDriver, scripted, TURN_WITHIN_MS } from "./session-driver.ts"
 import { StubUpstream, type UpstreamCall } from "./stub-upstream.ts"
 
 const secret = (prefix: string) => `${prefix}-canary-${randomBytes(18).toString("base64url")}`
@@ -240,6 +241,9 @@ describe("each wire form works through the broker with the real agent", () => {
     const steps = scripted({ say: "word ", repeat: 3_000, everyMs: 20 })
     const promptId = await session.send(steps, { model: wire.keyed })
     const call = await calling
+    await until("the first words", TURN_WITHIN_MS, async () =>
+      (await session.entries()).some(({ kind, turnId }) => kind === "text" && turnId === promptId),
+    )
     await stack.api.prompt.stop.mutate({ promptId })
     await call.abandoned
     expect(await session.ended(promptId)).toMatchObject({ state: "stopped", error: null })

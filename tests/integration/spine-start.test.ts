@@ -9,9 +9,11 @@ import { text } from "node:stream/consumers"
 import { fileURLToPath } from "node:url"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { freePorts } from "../../dev/stack/free-ports.ts"
+import { signal } from "../../dev/stack/leftovers.ts"
 import { GitRepository } from "../../runner/src/testing/git-repository.ts"
 import { FaultStack } from "../faults/fault-stack.ts"
 import { processesOf } from "../faults/processes.ts"
+import { until } from "../faults/until.ts"
 import { BOOT_WITHIN_MS, bash, SessionDriver, scripted } from "./session-driver.ts"
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url))
@@ -112,6 +114,17 @@ describe("a stack that lacks something says which, why and what next, ends with 
     expect(processesOf(join(root, "home"))).toEqual([])
   })
 
+  test("settings of the rooms", async () => {
+    const env = { ANTHROPIC_API_KEY: PASSWORD, ANTHROPIC_BASE_URL: "nonsense" }
+    const { out, said, code } = await start(env)
+    expect({ out, code }).toEqual({ out: "", code: 1 })
+    expect(said).toMatch(
+      /^rooms ended before it was ready.*not usable; see \.env\.example.*Invalid URL.*ANTHROPIC_BASE_URL/s,
+    )
+    expect(said).not.toContain(PASSWORD)
+    expect(processesOf(join(root, "home"))).toEqual([])
+  })
+
   test("a directory for its home", async () => {
     writeFileSync(join(root, "file"), "")
     const { said, code } = await start({}, join(root, "file", "home"))
@@ -168,6 +181,26 @@ describe("a stack whose sandboxes lack something", () => {
     const first = await session.firstPromptId()
     expect(await session.ended(first, BOOT_WITHIN_MS)).toMatchObject({ state: "succeeded" })
     await session.terminate()
+  })
+
+  test("rooms that do not answer: the session says so, and starts when they are back", async () => {
+    const rooms = -stack.pid("rooms")
+    signal(rooms, "SIGSTOP")
+    try {
+      const session = await SessionDriver.create(stack, { repoUrl })
+      await until("the session to say so", BOOT_WITHIN_MS, async () => {
+        const { status, statusReason } = await session.get()
+        const says = "Waits for the rooms, which do not answer; an operator checks that they run."
+        return status === "booting" && statusReason === says
+      })
+      expect(await session.prompts()).toMatchObject([{ state: "queued", error: null }])
+      signal(rooms, "SIGCONT")
+      const first = await session.firstPromptId()
+      expect(await session.ended(first, BOOT_WITHIN_MS)).toMatchObject({ state: "succeeded" })
+      await session.terminate()
+    } finally {
+      signal(rooms, "SIGCONT")
+    }
   })
 
   /** Runs `work` with the sandboxes on a disk of their own, which only root may mount. */

@@ -36,5 +36,5 @@ test.each([
   "x".repeat(245),
   "\ud800",
 ])("%j is refused, and the message says why", (name) => {
-  expect(() => branchName(name)).toThrow(/^Git has no branch of this name: it \S+/)
+  expect(() => branchName(name)).toThrow(/^“.*” cannot be a branch: it \S+.* Use /s)
 })

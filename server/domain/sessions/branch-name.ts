@@ -1,4 +1,5 @@
 import { Invalid } from "../errors.ts"
+import { quoted } from "./quoted.ts"
 
 const MAX_BRANCH_BYTES = 244
 
@@ -22,5 +23,8 @@ export function branchName(name: string): string {
   const tooLong = Buffer.byteLength(name) > MAX_BRANCH_BYTES
   if (!broken && !tooLong && name.isWellFormed()) return name
   const why = broken?.[1] ?? (tooLong ? "is too long" : "is not valid text")
-  throw new Invalid("branch-name-invalid", `Git has no branch of this name: it ${why}.`)
+  throw new Invalid(
+    "branch-name-invalid",
+    `${quoted(name)} cannot be a branch: it ${why}. Use the name of an existing one, or leave it out.`,
+  )
 }

@@ -1,4 +1,5 @@
 import { Invalid } from "../errors.ts"
+import { quoted } from "./quoted.ts"
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
 const MAX_URL_CHARS = 2_000
@@ -16,13 +17,13 @@ export function repositoryUrl(raw: string, { local }: { local: boolean }): strin
   if (!url) {
     throw new Invalid(
       "repository-url-invalid",
-      `This is not a repository URL. Use one that begins with ${allowed}.`,
+      `${quoted(text)} is not a repository's URL. Use one that begins with ${allowed}.`,
     )
   }
   if (!schemeAllowed(url, local)) {
     throw new Invalid(
       "repository-scheme-not-allowed",
-      `Repositories are read from ${allowed} URLs; this one begins with ${url.protocol}//${url.host}.`,
+      `${quoted(text)} is not read: repositories come from ${allowed}. Use such a URL.`,
     )
   }
   if (url.username || url.password) {
@@ -34,7 +35,7 @@ export function repositoryUrl(raw: string, { local }: { local: boolean }): strin
   if (url.search || url.hash || url.hostname.startsWith("-") || url.pathname.length < 2) {
     throw new Invalid(
       "repository-url-invalid",
-      "Give the repository's plain URL, such as https://example.com/owner/name, with a host, a path, and no ? or #.",
+      `${quoted(text)} is not a repository's URL. Use the plain one, such as https://example.com/owner/name, with a host, a path, and no ? or #.`,
     )
   }
   return url.href
