@@ -159,6 +159,27 @@ test("a lost runner is waited for while its machine runs, then its sandbox count
   expect(await sandboxOf(sessionId)).toMatchObject({ error: { reason: "runner-silent" } })
 })
 
+test("[D8] an attempt that a silent runner never accepted ends interrupted by a fence, and is told to nobody else", async () => {
+  const { sessionId, ref, room, promptId } = await working()
+  const runs = () => rooms.calls(sessionId).filter(({ call }) => call === "run").length
+  await run("deliver", { sessionId })
+  await room.report({ type: "runner.link", generation: 1, state: "lost" })
+  ctx.clock.advance(ctx.sandboxes.runnerGraceMs)
+  await run("check-sandbox", ref)
+  await jobs.runWaiting("stop-sandbox", sessionId)
+  expect(fences(sessionId)).toEqual([1, 2])
+  expect(await attemptOf(promptId)).toMatchObject({ state: "dispatched", acceptedAt: null })
+
+  // What the fenced room posts: it ended what it had.
+  room.generation = 2
+  const error = { reason: "runner-silent", message: "The sandbox was not heard of." }
+  const ref1 = { promptId: promptIdSchema.parse(promptId), attempt: 1 }
+  await room.report({ type: "attempt.ended", ...ref1, state: "interrupted", error })
+  expect(await attemptOf(promptId)).toMatchObject({ state: "interrupted", number: 1 })
+  await run("deliver", { sessionId })
+  expect(runs()).toBe(1)
+})
+
 test("a runner that came back is left in peace", async () => {
   const { sessionId, room, ref } = await working()
   await room.report({ type: "runner.link", generation: 1, state: "lost" })

@@ -609,7 +609,7 @@ describe("an address", () => {
   })
 })
 
-test("[35] the platform's key is in no answer, no header and no line of the log", () => {
+test("the platform's key is in no answer, no header and no line of the log", () => {
   expect(seen.length).toBeGreaterThan(50)
   expect(seen.filter((text) => text.includes(CANARY))).toEqual([])
   expect(rooms.output()).not.toContain(CANARY)

@@ -67,7 +67,7 @@ async function expectAdmitted(
   expect(JSON.parse(frames[0] ?? "{}")).toMatchObject({ type: "welcome" })
 }
 
-describe("a viewer's ticket", () => {
+describe("[A1] a viewer's ticket", () => {
   const sessionId = newSessionId()
   const audience = sessionAudience(sessionId)
   const ticketJwt = (typ: string, aud: string, alg = "EdDSA") =>
@@ -161,7 +161,7 @@ describe("a viewer's ticket", () => {
   })
 })
 
-describe("[10] the page that opens a socket", () => {
+describe("[A1] the page that opens a socket", () => {
   const sessionId = newSessionId()
   const audience = sessionAudience(sessionId)
 

@@ -83,7 +83,7 @@ test("an ended session withdraws what waits, gives its sandbox up and stays ende
   await expect(wakeSession(ctx, { sessionId })).rejects.toMatchObject({ reason: "session-ended" })
 })
 
-test("connecting answers a one-minute ticket for the session's room with the actor's role", async () => {
+test("[A1] connecting answers a one-minute ticket for the session's room with the actor's role", async () => {
   const ctx = await createContext(system)
   const { id: sessionId } = await newSession(ctx)
   const connection = await connectSession(ctx, { sessionId })
