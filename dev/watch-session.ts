@@ -31,114 +31,138 @@ export type Watch = {
   close: () => void
 }
 
+type Heard = (message: ToViewer, log: SessionLog) => void
+
 /** Watches a session as a browser does: stock partysocket, fresh ticket per connection, replay of what was missed. */
-export async function watchSession(
-  api: WatchedApi,
-  onMessage: (message: ToViewer, log: SessionLog) => void = () => {},
-): Promise<Watch> {
-  const first = await api.connect()
-  const { host, pathname, protocol } = new URL(first.url)
-  const room = pathname.split("/").at(-1) ?? ""
-  let ticket: string | null = first.ticket
-  const socket = new PartySocket({
-    host,
-    room,
-    party: "session",
-    protocol: protocol === "wss:" || protocol === "https:" ? "wss" : "ws",
-    minReconnectionDelay: 200,
-    maxReconnectionDelay: 1_000,
-    protocols: async () => {
-      const fresh = ticket ?? (await api.connect()).ticket
-      ticket = null
-      return [SUBPROTOCOL, fresh]
-    },
-  })
+export async function watchSession(api: WatchedApi, heard: Heard = () => {}): Promise<Watch> {
+  return new SessionWatch(api, await api.connect(), heard)
+}
 
-  let log = emptyLog()
-  let received = 0
-  let reported = 0
-  const waiting = new Set<() => void>()
-  const send = (message: FromViewer) => socket.send(JSON.stringify(message))
-  // Between a hello and its answer, frames belong to a place that this log is not at.
-  let answered = false
-  const hello = () => {
-    answered = false
-    send({ type: "hello", protocol: PROTOCOL_VERSION, since: sinceOf(log) })
-  }
-  const reportSeen = () => {
-    if (received === reported || socket.readyState !== WebSocket.OPEN) return
-    reported = received
-    send({ type: "seen", received })
+class SessionWatch implements Watch {
+  log = emptyLog()
+  readonly #api: WatchedApi
+  readonly #heard: Heard
+  readonly #socket: PartySocket
+  readonly #timers: NodeJS.Timeout[]
+  readonly #waiting = new Set<() => void>()
+  /** Frames wait their turn behind a resync, which reads pages. */
+  #queue = Promise.resolve()
+  #ticket: string | null
+  /** Characters of this connection's frames, and how many of them the room was told of. */
+  #received = 0
+  #reported = 0
+  /** Between a hello and its answer, frames belong to a place that this log is not at. */
+  #answered = false
+
+  constructor(api: WatchedApi, { url, ticket }: { url: string; ticket: string }, heard: Heard) {
+    this.#api = api
+    this.#heard = heard
+    this.#ticket = ticket
+    this.#socket = this.#open(new URL(url))
+    this.#timers = [
+      setInterval(() => this.#isOpen() && this.#socket.send("ping"), PING_INTERVAL_MS),
+      setInterval(() => this.#reportSeen(), SEEN_INTERVAL_MS),
+      setInterval(() => void this.#renew(), LEASE_RENEWAL_MS),
+    ]
   }
 
-  const apply = async (message: ToViewer) => {
-    if (message.type === "welcome") hello()
-    else if (message.type === "resync") {
-      log = await readPages(api, log, message.ingested)
-      hello()
-    } else {
-      answered ||= message.type === "replay"
-      const next = answered ? applyFrame(log, message) : { ...log, changed: [] }
-      if (next === "gap") hello()
-      else log = next
-    }
-    onMessage(message, log)
-    for (const check of [...waiting]) check()
+  until(what: string, holds: (log: SessionLog) => boolean, withinMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const finish = (act: () => void) => {
+        clearTimeout(deadline)
+        this.#waiting.delete(check)
+        act()
+      }
+      const check = () => {
+        if (holds(this.log)) finish(resolve)
+      }
+      const late = () => reject(new Error(`Not within ${withinMs / 1000} s: ${what}`))
+      const deadline = setTimeout(() => finish(late), withinMs)
+      this.#waiting.add(check)
+      check()
+    })
   }
 
-  // Frames wait their turn behind a resync, which reads pages.
-  let queue = Promise.resolve()
-  socket.addEventListener("open", () => {
-    received = 0
-    reported = 0
-  })
-  socket.addEventListener("message", ({ data }: MessageEvent<string>) => {
+  close(): void {
+    for (const timer of this.#timers) clearInterval(timer)
+    this.#socket.close()
+  }
+
+  #open({ host, pathname, protocol }: URL): PartySocket {
+    const socket = new PartySocket({
+      host,
+      room: pathname.split("/").at(-1) ?? "",
+      party: "session",
+      protocol: protocol === "wss:" || protocol === "https:" ? "wss" : "ws",
+      minReconnectionDelay: 200,
+      maxReconnectionDelay: 1_000,
+      protocols: async () => [SUBPROTOCOL, await this.#takeTicket()],
+    })
+    socket.addEventListener("open", () => {
+      this.#received = 0
+      this.#reported = 0
+    })
+    socket.addEventListener("message", ({ data }: MessageEvent<string>) => this.#take(data))
+    socket.addEventListener("close", ({ code }) => {
+      if (FINAL_CODES.includes(code)) socket.close()
+    })
+    return socket
+  }
+
+  async #takeTicket(): Promise<string> {
+    const ticket = this.#ticket ?? (await this.#api.connect()).ticket
+    this.#ticket = null
+    return ticket
+  }
+
+  #take(data: string): void {
     if (data === "pong") return
-    received += data.length
-    if (received - reported > SEEN_EVERY_CHARS) reportSeen()
+    this.#received += data.length
+    if (this.#received - this.#reported > SEEN_EVERY_CHARS) this.#reportSeen()
     const message = toViewerSchema.parse(JSON.parse(data))
     // A page that cannot be read now is read after the next hello.
-    queue = queue.then(() => apply(message)).catch(() => socket.reconnect())
-  })
-  socket.addEventListener("close", ({ code }) => {
-    if (FINAL_CODES.includes(code)) socket.close()
-  })
-  const ping = setInterval(() => {
-    if (socket.readyState === WebSocket.OPEN) socket.send("ping")
-  }, PING_INTERVAL_MS)
-  const seen = setInterval(reportSeen, SEEN_INTERVAL_MS)
-  const renewal = setInterval(async () => {
-    if (socket.readyState === WebSocket.OPEN)
-      send({ type: "renew", ticket: (await api.connect()).ticket })
-  }, LEASE_RENEWAL_MS)
+    const again = () => this.#socket.reconnect()
+    this.#queue = this.#queue.then(() => this.#apply(message)).catch(again)
+  }
 
-  return {
-    get log() {
-      return log
-    },
-    until: (what, holds, withinMs) =>
-      new Promise((resolve, reject) => {
-        const finish = (act: () => void) => {
-          clearTimeout(deadline)
-          waiting.delete(check)
-          act()
-        }
-        const check = () => {
-          if (holds(log)) finish(resolve)
-        }
-        const deadline = setTimeout(
-          () => finish(() => reject(new Error(`Not within ${withinMs / 1000} s: ${what}`))),
-          withinMs,
-        )
-        waiting.add(check)
-        check()
-      }),
-    close: () => {
-      clearInterval(ping)
-      clearInterval(seen)
-      clearInterval(renewal)
-      socket.close()
-    },
+  async #apply(message: ToViewer): Promise<void> {
+    if (message.type === "welcome") this.#hello()
+    else if (message.type === "resync") {
+      this.log = await readPages(this.#api, this.log, message.ingested)
+      this.#hello()
+    } else {
+      this.#answered ||= message.type === "replay"
+      const next = this.#answered ? applyFrame(this.log, message) : { ...this.log, changed: [] }
+      if (next === "gap") this.#hello()
+      else this.log = next
+    }
+    this.#heard(message, this.log)
+    for (const check of [...this.#waiting]) check()
+  }
+
+  #hello(): void {
+    this.#answered = false
+    this.#send({ type: "hello", protocol: PROTOCOL_VERSION, since: sinceOf(this.log) })
+  }
+
+  #reportSeen(): void {
+    if (this.#received === this.#reported || !this.#isOpen()) return
+    this.#reported = this.#received
+    this.#send({ type: "seen", received: this.#received })
+  }
+
+  /** Without a fresh ticket the room ends the lease, and the next connection brings one. */
+  async #renew(): Promise<void> {
+    const fresh = await this.#api.connect().catch(() => null)
+    if (fresh && this.#isOpen()) this.#send({ type: "renew", ticket: fresh.ticket })
+  }
+
+  #isOpen(): boolean {
+    return this.#socket.readyState === WebSocket.OPEN
+  }
+
+  #send(message: FromViewer): void {
+    this.#socket.send(JSON.stringify(message))
   }
 }
 
