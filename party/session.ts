@@ -160,9 +160,10 @@ export class Session extends QuietServer {
 
   async #post(post: "ingest" | "claim-next", body: string): Promise<RoomInput> {
     const config = bindings(this.env)
+    const what = { sessionId: this.name, body }
     return post === "ingest"
-      ? { type: "posted", post, result: await postIngest(config, body) }
-      : { type: "posted", post, result: await postClaimNext(config, body) }
+      ? { type: "posted", post, result: await postIngest(config, what) }
+      : { type: "posted", post, result: await postClaimNext(config, what) }
   }
 
   /** Pings are answered by the platform without waking the room, so both clocks count. */

@@ -8,14 +8,17 @@ import { signPost } from "./tokens.ts"
 const POST_PATH = "/api/internal/rooms"
 const POST_DEADLINE_MS = 15_000
 
-export const postIngest = (config: Bindings, body: string) => post(config, body, ingestAnswerSchema)
-export const postClaimNext = (config: Bindings, body: string) =>
-  post(config, body, claimAnswerSchema)
+type Post = { post: "ingest" | "claim-next"; sessionId: string; body: string }
+
+export const postIngest = (config: Bindings, post: Omit<Post, "post">) =>
+  send(config, { ...post, post: "ingest" }, ingestAnswerSchema)
+export const postClaimNext = (config: Bindings, post: Omit<Post, "post">) =>
+  send(config, { ...post, post: "claim-next" }, claimAnswerSchema)
 
 /** Posts to the server. Never throws: whatever is not a proper answer means "try again later". */
-async function post<Schema extends z.ZodType<object>>(
+async function send<Schema extends z.ZodType<object>>(
   config: Bindings,
-  body: string,
+  { body, ...what }: Post,
   schema: Schema,
 ): Promise<PostResult<z.output<Schema>>> {
   const late = new AbortController()
@@ -32,9 +35,9 @@ async function post<Schema extends z.ZodType<object>>(
     const json: unknown = await answer.json()
     if (answer.status === 409) return { ok: false, stale: staleAnswerSchema.parse(json) }
     if (answer.ok) return { ok: true, ...schema.parse(json) }
-    log("post.refused", { status: answer.status })
+    log("post.refused", { ...what, status: answer.status })
   } catch (error) {
-    log("post.failed", { error: error instanceof Error ? error.name : "unknown" })
+    log("post.failed", { ...what, error: late.signal.aborted ? "late" : String(error) })
   } finally {
     clearTimeout(timer)
   }

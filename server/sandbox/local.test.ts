@@ -5,7 +5,7 @@ import { connect } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
-import { afterAll, describe, expect, test } from "vitest"
+import { afterAll, afterEach, describe, expect, test, vi } from "vitest"
 import type { SandboxSpec } from "#protocol/sandbox-spec"
 import { sandboxDirectory } from "./local/directory.ts"
 import { isAlive, readProcess, readProcesses } from "./local/process-table.ts"
@@ -14,6 +14,8 @@ import { assertPrograms, localProvider } from "./local.ts"
 import { idOf, patient, providerContract, specOf } from "./provider.contract.ts"
 
 const base = mkdtempSync(join(tmpdir(), "local-sandbox-"))
+
+afterEach(() => vi.unstubAllEnvs())
 
 /** Stands for the runner: starts a child for every way to get lost, says where it listens, and outlives SIGTERM. */
 const UNRULY_RUNNER = `
@@ -145,7 +147,7 @@ test("without the tag, marker, descent, session and directory find what they can
 })
 
 test("the runner's environment is built from nothing", async () => {
-  process.env.CANARY_SECRET = "canary-value"
+  vi.stubEnv("CANARY_SECRET", "canary-value")
   const spec = uniqueSpec()
   const { environment, cwd } = await upWithChildren(spec)
   const directory = directoryOf(spec)

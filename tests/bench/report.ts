@@ -25,7 +25,9 @@ shared machine mean nothing and are left out.
 
 The bare relays stand in \`tests/bench/relays/\`: a Durable Object that only stores and forwards, with and without
 batching, fed one message per event; and plain \`ws\` with a durable SQLite insert per event. Bare OpenCode is the same
-binary with the same configuration, asked over its own API and read from its own event stream.
+binary with the same configuration, asked over its own API and read from its own event stream. P2's first row has a
+model that answers at once, so it shows our part alone, to which the bar in milliseconds applies; its second row has a
+model that takes as long as a quick hosted one, which is the wait that the bar's ratio is about.
 
 | id | what | bar | measured | spread | holds |
 |---|---|---|---|---|---|
