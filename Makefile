@@ -52,7 +52,6 @@ lint: install ## format and lint
 	@$(run) lint
 
 faults: install ## processes killed at the worst moment, over many seeds
-	@ALL_STACKS=1 $(run) test:integration
 	@ALL_FAULTS=1 FAULT_SEEDS=$${FAULT_SEEDS:-20} $(run) test:faults
 	@SIMULATION_HISTORIES=$${SIMULATION_HISTORIES:-10000} $(run) test:simulation
 

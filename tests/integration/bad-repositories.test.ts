@@ -11,8 +11,6 @@ import { LFS_POINTER, makeHugeHistory, makeOddRepository, ODD_NAMES } from "./od
 import { BOOT_WITHIN_MS, bash, SessionDriver, scripted, TURN_WITHIN_MS } from "./session-driver.ts"
 
 const CLONE_DEADLINE_SECONDS = 30
-/** Sessions that run at once wait for each other's places to start. */
-const TOGETHER_WITHIN_MS = 300_000
 
 /** What is wrong with what, and what to do. */
 const SENTENCE = /^([A-Z“].* )?(Use|Name|Leave) .*\.$/s
@@ -45,7 +43,7 @@ function plainRepository(name: string): GitRepository {
   return repository
 }
 
-describe.concurrent("a repository", { timeout: TOGETHER_WITHIN_MS }, () => {
+describe.concurrent("a repository", () => {
   beforeAll(() => {
     plainRepository("plain")
     plainRepository("private")

@@ -1,7 +1,7 @@
-import { execFileSync, spawn } from "node:child_process"
+import { spawn } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { once } from "node:events"
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from "node:fs"
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { createServer, type Server } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -15,6 +15,7 @@ import { FaultStack } from "../faults/fault-stack.ts"
 import { processesOf } from "../faults/processes.ts"
 import { until } from "../faults/until.ts"
 import { BOOT_WITHIN_MS, bash, SessionDriver, scripted } from "./session-driver.ts"
+import { canMount, onSmallDisk, type SmallDisk } from "./small-disk.ts"
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url))
 const INSTALLED_OPENCODE = join(ROOT, "node_modules/opencode-linux-x64/bin/opencode")
@@ -203,27 +204,10 @@ describe("a stack whose sandboxes lack something", () => {
     }
   })
 
-  /** Runs `work` with the sandboxes on a disk of their own, which only root may mount. */
-  async function onDisk(size: string, work: (disk: Disk) => Promise<void>): Promise<void> {
-    const path = join(stack.home, "sandboxes")
-    const mount = (...args: string[]) => execFileSync("mount", [...args, "agent-ops-test", path])
-    mkdirSync(path, { recursive: true })
-    mount("-t", "tmpfs", "-o", `size=${size},mode=700`)
-    try {
-      await work({
-        resize: (next) => void mount("-o", `remount,size=${next}`),
-        fill: () => {
-          const { bavail, bsize } = statfsSync(path)
-          writeFileSync(join(path, "filler"), new Uint8Array(bavail * bsize))
-        },
-        empty: () => rmSync(join(path, "filler")),
-      })
-    } finally {
-      execFileSync("umount", ["--lazy", path])
-    }
-  }
+  const onDisk = (size: string, work: (disk: SmallDisk) => Promise<void>) =>
+    onSmallDisk(join(stack.home, "sandboxes"), size, work)
 
-  const testOnDisk = test.runIf(process.getuid?.() === 0)
+  const testOnDisk = test.runIf(canMount())
 
   testOnDisk(
     "[F16] a full disk at their start: the session says so, and is woken once there is room",
@@ -290,5 +274,3 @@ describe("a stack whose sandboxes lack something", () => {
       }),
   )
 })
-
-type Disk = { resize: (size: string) => void; fill: () => void; empty: () => void }

@@ -19,8 +19,8 @@ const TOKENS = 5_000
 const TOKEN_EVERY_MS = 2
 const STREAM_WITHIN_MS = 100_000
 /** How many sessions are created at once. The others of them fail on purpose. */
-const BURST = Number(process.env.BURST_SESSIONS ?? 20)
-const BURST_THAT_RUN = Number(process.env.BURST_SESSIONS_THAT_RUN ?? 6)
+const BURST = 20
+const BURST_THAT_RUN = 4
 
 let root: string
 let stack: FaultStack
