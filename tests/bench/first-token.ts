@@ -8,7 +8,8 @@ import { startBareAgent } from "./bare-agent.ts"
 import { startOurSession } from "./our-session.ts"
 import { script, type Turn } from "./turn.ts"
 
-const WARM_UP_ROUNDS = 3
+/** Enough for the compilers of all processes to have done the most of their work. */
+const WARM_UP_ROUNDS = 10
 const ROUND_COUNT = 25
 const STREAM_ROUNDS = 5
 /** How long a quick hosted model takes to its first token. */
