@@ -2,7 +2,14 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { endCommandsOnSignal, runCommand } from "./run-command.ts"
-import { addCounts, type Counts, type Stage, stageCounts, summaryLine } from "./test-counts.ts"
+import {
+  addCounts,
+  type Counts,
+  failuresOf,
+  type Stage,
+  stageCounts,
+  summaryLine,
+} from "./test-counts.ts"
 
 /** Every check and test that CI runs, one stage after the other; a failed stage does not hide the next ones. */
 const minute = 60_000
@@ -35,13 +42,16 @@ const stages: Stage[] = [
 
 endCommandsOnSignal()
 const reports = mkdtempSync(join(tmpdir(), "agent-ops-test-"))
+const failures: string[] = []
 let total: Counts = { passed: 0, failed: 0, skipped: 0 }
 
 for (const stage of stages) {
   console.log(`\n== ${stage.name}`)
   const report = join(reports, `${stage.name.replaceAll(" ", "-")}.json`)
   const outcome = await runCommand(stageCommand(stage, report), stage)
-  const counts = stageCounts(stage, outcome.ok, readReport(report))
+  const results = readReport(report)
+  const counts = stageCounts(stage, outcome.ok, results)
+  failures.push(...failuresOf(stage, outcome.ok, results))
   if (!outcome.ok) console.log(`== ${stage.name} ${outcome.reason}`)
   console.log(
     `== ${stage.name}: ${summaryLine(counts)} (${Math.round(outcome.elapsedMs / 1000)} s)`,
@@ -50,6 +60,7 @@ for (const stage of stages) {
 }
 
 rmSync(reports, { recursive: true, force: true })
+for (const failure of failures) console.log(`failed: ${failure}`)
 console.log(`\n${summaryLine(total)}`)
 process.exitCode = total.failed > 0 ? 1 : 0
 

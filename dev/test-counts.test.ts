@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest"
-import { addCounts, type Stage, stageCounts, summaryLine } from "./test-counts.ts"
+import { addCounts, failuresOf, type Stage, stageCounts, summaryLine } from "./test-counts.ts"
 
 const tests: Stage = { name: "unit tests", vitest: "vitest.config.ts", deadlineMs: 1 }
 const build: Stage = { name: "web build", command: ["next", "build"], deadlineMs: 1 }
@@ -45,4 +45,24 @@ test("the summary names skipped tests only when there are any", () => {
   expect(summaryLine(addCounts(some, { passed: 1, failed: 0, skipped: 4 }))).toBe(
     "3 passed, 1 failed, 4 skipped",
   )
+})
+
+test("what failed is named: tests, files that do not load, or else the stage", () => {
+  const file = (name: string, ...states: string[]) => ({
+    name,
+    status: states.includes("failed") || states.length === 0 ? "failed" : "passed",
+    assertionResults: states.map((status, at) => ({ fullName: `test ${at}`, status })),
+  })
+  const mixed = {
+    testResults: [
+      file("a.test.ts", "passed", "failed"),
+      file("b.test.ts"),
+      file("c.test.ts", "passed"),
+    ],
+  }
+
+  expect(failuresOf(tests, false, mixed)).toEqual(["a.test.ts: test 1", "b.test.ts"])
+  expect(failuresOf(tests, true, { testResults: [file("c.test.ts", "passed")] })).toEqual([])
+  expect(failuresOf(tests, false, undefined)).toEqual(["unit tests"])
+  expect(failuresOf(build, false, undefined)).toEqual(["web build"])
 })

@@ -31,6 +31,28 @@ export function stageCounts(stage: Stage, ok: boolean, report: unknown): Counts 
   }
 }
 
+const failedTests = z.object({
+  testResults: z.array(
+    z.object({
+      name: z.string(),
+      status: z.string(),
+      assertionResults: z.array(z.object({ fullName: z.string(), status: z.string() })),
+    }),
+  ),
+})
+
+/** What failed in a stage, so that the end of a long log says it: each test, a file that did not load, or the stage. */
+export function failuresOf(stage: Stage, ok: boolean, report: unknown): string[] {
+  const results = failedTests.safeParse(report).data?.testResults ?? []
+  const named = results
+    .filter(({ status }) => status === "failed")
+    .flatMap(({ name, assertionResults }) => {
+      const failed = assertionResults.filter(({ status }) => status === "failed")
+      return failed.length === 0 ? [name] : failed.map(({ fullName }) => `${name}: ${fullName}`)
+    })
+  return ok || named.length > 0 ? named : [stage.name]
+}
+
 export function addCounts(a: Counts, b: Counts): Counts {
   return {
     passed: a.passed + b.passed,
