@@ -20,8 +20,8 @@ const STRIKES: Record<Accident, (world: SimulatedWorld) => void> = {
   "route repeats": (world) => disturb(world, { repeat: percent(world, 10, 80) }),
   "route is down": (world) => disturb(world, { down: true }),
   "room crashes": (world) => world.room.crash(downMs(world)),
-  "room dies amid effects": ({ room, simulation }) => {
-    room.dieAfterEffects = simulation.random.int(0, 5)
+  "room dies amid effects": ({ room }) => {
+    room.isDoomed = true
   },
   "room hibernates": ({ room }) => room.hibernate(),
   "web crashes": (world) => world.web.crash(downMs(world)),

@@ -16,6 +16,22 @@ const LOOK_EVERY_MS = 1_000
 /** What still moves after rest, such as a late timer, has this long to break something. */
 const CALM_MS = 8_000
 
+/** Lines after which an accident hits hardest: something was just handed over, and not everybody knows. */
+const MOMENTS = [
+  '{"type":"run"',
+  '{"type":"stop"',
+  '{"type":"items"',
+  '{"type":"ack"',
+  '"attempt.accepted"',
+  '"attempt.ended"',
+  "! room-web",
+  "! web-room",
+  "! person-web",
+  "job ",
+  "provider ",
+]
+const MOMENT_MS = 40
+
 export type HistoryReport = {
   seed: number
   digest: string
@@ -140,9 +156,14 @@ async function actAgainAndAgain(
 
 function strikeAgainAndAgain(world: SimulatedWorld, profile: Profile, until: number): void {
   const { simulation } = world
-  simulation.after(simulation.random.exponential(profile.accidentEveryMs), () => {
+  const { random } = simulation
+  simulation.after(random.exponential(profile.accidentEveryMs), () => {
     if (simulation.now >= until) return
-    strike(world, simulation.random.weighted(profile.accidents))
+    const accident = random.weighted(profile.accidents)
+    const strikeNow = () => simulation.now < until && strike(world, accident)
+    const moment = random.chance(0.5) ? random.pick(MOMENTS) : undefined
+    if (moment === undefined) strikeNow()
+    else simulation.onceNoted(moment, () => simulation.after(random.int(0, MOMENT_MS), strikeNow))
     strikeAgainAndAgain(world, profile, until)
   })
 }
@@ -156,7 +177,7 @@ function heal(
   network.heal()
   database.isUp = true
   database.unconfirmed = 0
-  room.dieAfterEffects = null
+  room.isDoomed = false
   Object.assign(profile.machines, CALM)
   for (const watcher of watchers) watcher.open()
 }

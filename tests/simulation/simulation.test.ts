@@ -50,6 +50,22 @@ if (seed !== undefined) {
     expect(reports).toContainEqual(await playHistory(7, memoryBackend()))
   })
 
+  test("a history that breaks a promise is told with the command that plays it again, and breaks again", async () => {
+    const { jobs, ...rest } = memoryBackend()
+    const take = async (nowMs: number) => {
+      const job = await jobs.take(nowMs)
+      if (job?.name !== "start-sandbox") return job
+      await jobs.complete(job.id)
+      return null
+    }
+    const losesJobs = { ...rest, jobs: { ...jobs, take } }
+    const complaint = () => playHistory(3, losesJobs).catch((error: unknown) => String(error))
+    const told = await complaint()
+    expect(told).toContain("[stuck]")
+    expect(told).toContain("SIMULATION_SEED=3 npx vitest run --config tests/simulation/")
+    expect(await complaint()).toBe(told)
+  })
+
   test("PostgreSQL and the tables in memory give the same histories", async () => {
     const postgres = postgresBackend(await testDatabaseUrl())
     const compared = await shortHistories()

@@ -28,6 +28,9 @@ export type Socket = {
   closed: { code: number; reason: string } | null
 }
 
+/** After how many of its effects the process dies, if there are more; or what decides it, with null for not at all. */
+export type DieAfter = number | ((effects: readonly Effect[]) => number | null)
+
 /**
  * One room with its storage, its sockets and its clock, in one process and without time of its own: whoever holds the
  * world decides what happens next. It checks on the way that nothing is shown that is not stored (I5).
@@ -50,12 +53,14 @@ export class World {
     this.input({ type: "restored", connections: [] })
   }
 
-  /** Hands the room one input and does what it decides; with `dieAfter` the process dies after so many effects. */
-  input(input: RoomInput, dieAfter = Number.POSITIVE_INFINITY): Effect[] {
+  /** Hands the room one input and does what it decides, up to the death of the process if it dies of it. */
+  input(input: RoomInput, dieAfter: DieAfter = Number.POSITIVE_INFINITY): Effect[] {
     const { state, effects } = reduce(this.state, input, this.now, this.store)
     this.state = state
-    for (const effect of effects.slice(0, dieAfter)) this.#run(effect)
-    if (effects.length > dieAfter) this.crash()
+    const done = typeof dieAfter === "number" ? dieAfter : dieAfter(effects)
+    const dies = typeof dieAfter === "number" ? effects.length > dieAfter : done !== null
+    for (const effect of dies ? effects.slice(0, done ?? 0) : effects) this.#run(effect)
+    if (dies) this.crash()
     return effects
   }
 
@@ -86,7 +91,7 @@ export class World {
   }
 
   /** The room reads the next message of a socket, if there is one. */
-  deliverToRoom(socket: Socket, dieAfter?: number): void {
+  deliverToRoom(socket: Socket, dieAfter?: DieAfter): void {
     const text = socket.toRoom.shift()
     if (text === undefined || socket.closed) return
     const connection = socket.id

@@ -90,10 +90,15 @@ export class Channel {
     }
   }
 
-  /** The process of one side is gone, and with it the connection. */
+  /** The process of one side is gone, and with it the connection. What it had said may still arrive. */
   drop(from: End): void {
-    this.#sides[from].closed = true
-    this.break()
+    const gone = this.#sides[from]
+    gone.closed = true
+    gone.inbox = []
+    const to = other(from)
+    if (this.#simulation.random.chance(0.5))
+      this.#carry(to, () => this.#end(to, BROKEN, "it broke"))
+    else this.break()
   }
 
   #end(at: End, code: number, reason: string): void {

@@ -27,6 +27,7 @@ export class Simulation implements WorldClock {
   readonly tally = new Map<string, number>()
   readonly #queue = new EventQueue()
   readonly #hash = createHash("sha256")
+  readonly #awaited: { mark: string; run: () => void }[] = []
   readonly #underway = new Set<Promise<unknown>>()
   #violation: Violation | null = null
 
@@ -86,6 +87,13 @@ export class Simulation implements WorldClock {
     this.onLine?.(stamped)
     this.lines.push(stamped)
     if (this.lines.length > KEPT_LINES * 2) this.lines.splice(0, KEPT_LINES)
+    const at = this.#awaited.findIndex(({ mark }) => line.includes(mark))
+    if (at >= 0) this.#awaited.splice(at, 1)[0]?.run()
+  }
+
+  /** Calls back once, when the next line with `mark` in it is noted. */
+  onceNoted(mark: string, run: () => void): void {
+    this.#awaited.push({ mark, run })
   }
 
   count(what: string): void {

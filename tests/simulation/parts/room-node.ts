@@ -1,8 +1,9 @@
 import { type RoomAnswer, type RoomCall, type RoomPost, roomCallSchema } from "#protocol/call"
 import type { SandboxClaims, TicketClaims } from "#protocol/token"
 import type { Claim } from "#protocol/work"
+import type { Effect } from "../../../party/room/effects.ts"
 import type { PostResult, RoomInput } from "../../../party/room/input.ts"
-import { type Socket, World } from "../../../party/room/testing/world.ts"
+import { type DieAfter, type Socket, World } from "../../../party/room/testing/world.ts"
 import { Channel } from "../kernel/channel.ts"
 import type { Scheduled } from "../kernel/event-queue.ts"
 import { type Network, Unanswered } from "../kernel/network.ts"
@@ -24,8 +25,8 @@ export class RoomNode {
   readonly world = new World()
   server: AnswerPost | null = null
   sessionId: RoomPost["sessionId"] | null = null
-  /** After so many effects of its next input the process dies. */
-  dieAfterEffects: number | null = null
+  /** The process dies amid the effects of the next input that stores something. */
+  isDoomed = false
   readonly #simulation: Simulation
   readonly #network: Network
   readonly #channels = new Map<string, { channel: Channel; socket: Socket; heardAt: number }>()
@@ -119,22 +120,25 @@ export class RoomNode {
   }
 
   /** Hands the room something, then lets the world see what came of it. */
-  #act(input: (dieAfter: number | undefined) => void): void {
+  #act(input: (dieAfter: DieAfter) => void): void {
     if (!this.isUp) return
     const { world } = this
     world.now = this.#simulation.now
-    const before = world.state
-    const dieAfter = this.dieAfterEffects ?? undefined
-    this.dieAfterEffects = null
+    let hasDied = false
+    const dieAfter = (effects: readonly Effect[]) => {
+      if (!this.isDoomed || !effects.some(({ effect }) => effect === "store")) return null
+      this.isDoomed = false
+      hasDied = true
+      return this.#simulation.random.int(0, effects.length)
+    }
     try {
       input(dieAfter)
     } catch (error) {
       this.#simulation.violate(String(error), error)
       return
     }
-    // A state of its own means that the process died over the input and has started again.
-    if (dieAfter !== undefined && world.state !== before) {
-      this.#simulation.note(`room died after ${dieAfter} effects`)
+    if (hasDied) {
+      this.#simulation.note("room died amid effects")
       this.#process.kill()
       this.#begin()
     }
