@@ -52,7 +52,7 @@ lint: install ## format and lint
 	@$(run) lint
 
 faults: install ## processes killed at the worst moment, over many seeds
-	@ALL_FAULTS=1 FAULT_SEEDS=$${FAULT_SEEDS:-20} $(run) test:faults
+	@FAULT_SEEDS=$${FAULT_SEEDS:-20} $(run) test:faults
 	@SIMULATION_HISTORIES=$${SIMULATION_HISTORIES:-10000} $(run) test:simulation
 
 bench: install ## the side-by-side measurements

@@ -35,7 +35,7 @@ const stages: Stage[] = [
     name: "fault tests",
     vitest: "tests/faults/vitest.config.ts",
     env: { FAULT_SEEDS: "5" },
-    deadlineMs: 25 * minute,
+    deadlineMs: 40 * minute,
   },
   { name: "demo", command: ["npm", "run", "demo"], deadlineMs: 10 * minute },
 ]

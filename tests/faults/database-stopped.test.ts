@@ -1,71 +1,86 @@
 import { setTimeout as delay } from "node:timers/promises"
 import { afterAll, beforeAll, expect, test } from "vitest"
 import * as z from "zod"
-import { FaultSession } from "./fault-session.ts"
+import type { FaultSession } from "./fault-session.ts"
 import { FaultStack } from "./fault-stack.ts"
 import { tell } from "./figures.ts"
 import { assertInvariants } from "./invariants.ts"
 import { streaming } from "./script.ts"
-import { instant, seedCount } from "./seeds.ts"
+import { groups, instant } from "./seeds.ts"
+import { AT_ONCE, SessionPool } from "./session-pool.ts"
 
 const DOWN_MS = 15_000
 const ANSWER_WITHIN_MS = 12_000
+const GOES_ON_WITHIN_MS = 2_000
 const WHOLE_WITHIN_MS = 30_000
-const AGAIN_WITHIN_MS = 60_000
+const AGAIN_WITHIN_MS = 90_000
 
 let stack: FaultStack
-let session: FaultSession
+const sessions = new SessionPool(() => stack)
 
 beforeAll(async () => {
   stack = await FaultStack.start({ ownsPostgres: true })
-  session = await FaultSession.ready(stack)
 })
 
 afterAll(async () => {
-  session?.close()
+  sessions.close()
   await stack?.stop()
 })
 
-/** An outage takes its time, so there are fewer of them: one that a turn outlives, one that it does not. */
-const outages = Array.from({ length: Math.max(2, Math.ceil(seedCount / 5)) }, (_, index) => ({
-  seed: index + 1,
-  turnMs: index % 2 === 0 ? DOWN_MS + 10_000 : DOWN_MS / 2,
-}))
+/** An outage meets a session for each seed: some turns outlive it, others do not. */
+const turnMs = (seed: number) => (seed % 2 === 0 ? DOWN_MS / 2 : DOWN_MS + 10_000)
 
 const wholeAfterMs: number[] = []
 
-test.for(outages)(
-  "[F5] while PostgreSQL is gone for 15 s a turn of $turnMs ms goes on; the API says so; afterwards all is stored (seed $seed)",
-  async ({ seed, turnMs }) => {
-    const promptId = await session.send([streaming(turnMs, 20)])
-    const next = await session.send([])
-    await session.viewer.until("the stream to begin", AGAIN_WITHIN_MS, (log) =>
-      [...log.entries.values()].some(({ kind, turnId }) => kind === "text" && turnId === promptId),
-    )
-    await instant(seed, 2_000)
-    session.assertRunning(promptId)
+test.for(groups(AT_ONCE).map((group) => ({ group })))(
+  "[F5] while PostgreSQL is gone for 15 s turns go on; the API says so; afterwards all is stored (seeds $group)",
+  ({ group }) =>
+    sessions.lendAll(group.length, async (lent) => {
+      const cases = await Promise.all(lent.map((session, index) => begin(session, group[index])))
+      await instant(group[0] ?? 0, 1_000)
+      for (const { session, promptId } of cases) session.assertRunning(promptId)
 
-    await stack.stopPostgresAtOnce()
-    const returnAt = performance.now() + DOWN_MS
-    await expectUnavailable()
-    const seen = session.viewer.frames.length
-    await session.viewer.until("the stream to go on", 2_000, () => {
-      return session.viewer.frames.length > seen
-    })
-    await delay(returnAt - performance.now())
-    expect(session.stateIn(session.viewer.log, next)).toBeUndefined()
-    await stack.startPostgres()
+      await stack.stopPostgresAtOnce()
+      const returnAt = performance.now() + DOWN_MS
+      await Promise.all(cases.map(({ session }) => goesOn(session)))
+      for (const { session } of cases) await expectUnavailable(session)
+      await delay(returnAt - performance.now())
+      for (const { session, next } of cases) {
+        expect(session.stateIn(session.viewer.log, next)).toBeUndefined()
+      }
+      await stack.startPostgres()
 
-    const backAt = performance.now()
-    await session.hasCaughtUp(WHOLE_WITHIN_MS)
-    wholeAfterMs.push(performance.now() - backAt)
-    expect(await session.hasEnded(promptId, AGAIN_WITHIN_MS)).toBe("succeeded")
-    expect(await session.hasEnded(next, AGAIN_WITHIN_MS)).toBe("succeeded")
-    await assertInvariants(session)
-  },
+      const backAt = performance.now()
+      await Promise.all(cases.map(({ session }) => session.hasCaughtUp(WHOLE_WITHIN_MS)))
+      wholeAfterMs.push(performance.now() - backAt)
+      await Promise.all(cases.map(goesWell))
+    }),
 )
 
 afterAll(() => tell("F5 the history is whole after PostgreSQL's return", wholeAfterMs))
+
+type Begun = { session: FaultSession; promptId: string; next: string }
+
+/** A turn that streams, and a prompt that waits for its end. */
+async function begin(session: FaultSession, seed = 0): Promise<Begun> {
+  const promptId = await session.send([streaming(turnMs(seed), 20)])
+  const next = await session.send([])
+  await session.hasBegun(promptId, "text", AGAIN_WITHIN_MS)
+  return { session, promptId, next }
+}
+
+async function goesWell({ session, promptId, next }: Begun): Promise<void> {
+  expect(await session.hasEnded(promptId, AGAIN_WITHIN_MS)).toBe("succeeded")
+  expect(await session.hasEnded(next, AGAIN_WITHIN_MS)).toBe("succeeded")
+  await assertInvariants(session)
+}
+
+async function goesOn({ viewer }: FaultSession): Promise<void> {
+  const seen = viewer.shown.frames.length
+  await viewer.until("the stream to go on", GOES_ON_WITHIN_MS, () => {
+    return viewer.shown.frames.length > seen
+  })
+}
 
 const refusalSchema = z.object({
   error: z.object({
@@ -75,9 +90,9 @@ const refusalSchema = z.object({
 })
 
 /** 503 with a sentence, a reason and when to come again, and nothing of the database's own words. */
-async function expectUnavailable(): Promise<void> {
+async function expectUnavailable({ id: sessionId }: FaultSession): Promise<void> {
   const url = new URL("/api/trpc/session.get", stack.line.url)
-  url.searchParams.set("input", JSON.stringify({ sessionId: session.id }))
+  url.searchParams.set("input", JSON.stringify({ sessionId }))
   const answer = await fetch(url, {
     headers: { authorization: `Bearer ${stack.line.apiKey}` },
     signal: AbortSignal.timeout(ANSWER_WITHIN_MS),

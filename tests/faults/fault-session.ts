@@ -7,11 +7,13 @@ import type { SessionLog } from "#protocol/session-log"
 import { makeRepository } from "../../dev/demo/repository.ts"
 import { signal } from "../../dev/stack/leftovers.ts"
 import type { FaultStack } from "./fault-stack.ts"
+import { type Found, processesWith } from "./processes.ts"
 import { type ScriptStep, scripted } from "./script.ts"
 import { until } from "./until.ts"
 import { Viewer } from "./viewer.ts"
 
-export const BOOT_WITHIN_MS = 90_000
+/** As many sessions may boot at once as there are tests at once, two at a time. */
+export const BOOT_WITHIN_MS = 180_000
 const MODEL = "scripted/demo"
 const ENDED: readonly string[] = ["succeeded", "failed", "stopped", "interrupted", "withdrawn"]
 
@@ -87,7 +89,11 @@ export class FaultSession {
 
   /** Sends a prompt that plays these steps; its id is made here unless given. */
   async send(steps: ScriptStep[], promptId = newPromptId()): Promise<string> {
-    const text = scripted(promptId, steps)
+    return this.say(scripted(promptId, steps), promptId)
+  }
+
+  /** Sends a prompt in these words. The model goes on with the script that it was last given. */
+  async say(text: string, promptId = newPromptId()): Promise<string> {
     const prompt = { promptId, sessionId: this.id, text, model: MODEL, mode: "queue" as const }
     await this.stack.api.prompt.send.mutate(prompt)
     return promptId
@@ -155,9 +161,22 @@ export class FaultSession {
     signal(pid, "SIGKILL")
   }
 
-  processes() {
-    const mark = `HOME=${join(this.directory, "home")}`
-    return this.stack.processes().filter(({ environment }) => environment.includes(mark))
+  processes(): Found[] {
+    return processesWith(`HOME=${join(this.directory, "home")}`)
+  }
+
+  /** Waits until the viewers have seen the turn's first text or tool. */
+  async hasBegun(promptId: string, kind: "text" | "tool", withinMs: number): Promise<void> {
+    await this.viewer.until(`the first ${kind} of ${promptId}`, withinMs, ({ entries }) =>
+      [...entries.values()].some((entry) => entry.kind === kind && entry.turnId === promptId),
+    )
+  }
+
+  /** Ends it and waits until nothing of its machine is left. */
+  async terminate(withinMs: number): Promise<void> {
+    this.close()
+    await this.stack.api.session.terminate.mutate({ sessionId: this.id })
+    await until("its machine to be gone", withinMs, () => this.processes().length === 0)
   }
 
   close(): void {
@@ -174,9 +193,16 @@ export class FaultSession {
   }
 }
 
-async function repositoryOf({ home }: FaultStack): Promise<string> {
-  const directory = join(home, "repository")
-  if (existsSync(join(directory, ".git"))) return `file://${directory}`
+const repositories = new WeakMap<FaultStack, Promise<string>>()
+
+/** The repository that all sessions of a stack share. */
+function repositoryOf(stack: FaultStack): Promise<string> {
+  const made = repositories.get(stack) ?? makeIn(join(stack.home, "repository"))
+  repositories.set(stack, made)
+  return made
+}
+
+async function makeIn(directory: string): Promise<string> {
   await mkdir(directory, { recursive: true })
   return makeRepository(directory)
 }

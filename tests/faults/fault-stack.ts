@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
+import { cpSync, globSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import pg from "pg"
@@ -34,10 +34,15 @@ export type FaultStackOptions = {
   ownsPostgres?: boolean
 }
 
+/** Where the logs of stacks are kept whose tests failed, and what of a home is kept: the rest is large, or a secret. */
+const KEPT = fileURLToPath(new URL("../../test-results/faults", import.meta.url))
+const LOGS = ["stack.log", "logs", "postgres/*.log", "sandboxes/*/log", "sandboxes/*/state"]
+
 const pidsSchema = z.record(z.string(), z.number().nullable())
 
 /** A whole product in a home and on ports of its own, whose parts can be killed one by one or all at once. */
 export class FaultStack {
+  static readonly #all = new Set<FaultStack>()
   readonly home: string
   readonly #port: number
   readonly #options: FaultStackOptions
@@ -45,6 +50,7 @@ export class FaultStack {
   #line: StackLine | undefined
   #proxy: TcpProxy | undefined
   #postgres: Postgres | undefined
+  #keepsLogs = false
 
   private constructor(home: string, port: number, options: FaultStackOptions) {
     this.home = home
@@ -56,15 +62,30 @@ export class FaultStack {
     const home = mkdtempSync(join(tmpdir(), `${HOME_PREFIX}${process.pid}-`))
     const port = await freePorts(6)
     const stack = new FaultStack(home, port, options)
+    FaultStack.#all.add(stack)
     try {
       if (options.isProxied) stack.#proxy = await TcpProxy.start(port + 5, port + 1)
       if (options.ownsPostgres) await stack.startPostgres()
       await stack.restart()
       return stack
     } catch (error) {
+      stack.#keepsLogs = true
+      console.error(`The stack did not start. Its logs: ${stack.#logsKept}`)
       await stack.stop()
       throw error
     }
+  }
+
+  /** Has the logs of every stack that runs now kept when it stops. Returns where they will be. */
+  static keepLogs(): string[] {
+    return [...FaultStack.#all].map((stack) => {
+      stack.#keepsLogs = true
+      return stack.#logsKept
+    })
+  }
+
+  get #logsKept(): string {
+    return join(KEPT, basename(this.home))
   }
 
   get line(): StackLine {
@@ -185,6 +206,12 @@ export class FaultStack {
     return processesOf(this.home)
   }
 
+  /** The lines that a part wrote with all of these words. */
+  logged(part: Part, ...words: string[]): string[] {
+    const lines = readFileSync(join(this.home, `logs/${part}.log`), "utf8").split("\n")
+    return lines.filter((line) => words.every((word) => line.includes(word)))
+  }
+
   /** The end of what a part wrote. */
   log(part: string): string {
     const text = readFileSync(join(this.home, `logs/${part}.log`), "utf8")
@@ -204,9 +231,17 @@ export class FaultStack {
     this.#proxy?.close()
     const left = isRunning ? this.processes().map(({ command }) => command) : []
     await this.killEverything()
+    FaultStack.#all.delete(this)
+    if (this.#keepsLogs) this.#copyLogs()
     if (process.env.FAULT_KEEP !== "1") {
       rmSync(this.home, { recursive: true, force: true, maxRetries: 3 })
     }
     if (left.length > 0) throw new Error(`The stopped stack left ${left.join(" | ")}`)
+  }
+
+  #copyLogs(): void {
+    for (const path of globSync(LOGS, { cwd: this.home })) {
+      cpSync(join(this.home, path), join(this.#logsKept, path), { recursive: true })
+    }
   }
 }

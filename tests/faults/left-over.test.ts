@@ -31,46 +31,56 @@ afterEach(async () => {
   home = ""
 })
 
-/** `npm run stack` as a person starts it. Resolves when it has printed its line. */
-async function npmRunStack(): Promise<ChildProcess> {
-  home ||= mkdtempSync(join(tmpdir(), `${HOME_PREFIX}${process.pid}-`))
-  const port = await freePorts(5)
-  const child = spawn(
-    "npm",
-    ["run", "--silent", "stack", "--", "--home", home, "--port", `${port}`],
-    {
-      cwd: ROOT,
-      detached: true,
-      stdio: ["ignore", "pipe", "inherit"],
-    },
-  )
-  if (!child.stdout) throw new Error("npm has no standard output")
-  const lines = createInterface({ input: child.stdout })
-  await once(lines, "line", { signal: AbortSignal.timeout(READY_WITHIN_MS) })
+/** How a person starts everything, and what is printed when it is ready. */
+const commands = [
+  {
+    name: "npm run stack",
+    words: (port: number) => `npm run --silent stack -- --home ${home} --port ${port}`,
+    ready: /^\{"url"/,
+  },
+  // What is to be installed was installed before the tests.
+  { name: "make dev", words: () => "make --silent -o install dev", ready: /^Agent Ops runs at/ },
+]
+type Command = (typeof commands)[number]
+
+/** Resolves when it is ready. */
+async function start({ name, words, ready }: Command): Promise<ChildProcess> {
+  const port = await freePorts(4)
+  const [program = "", ...args] = words(port).split(" ")
+  const child = spawn(program, args, {
+    cwd: ROOT,
+    env: { ...process.env, AGENT_OPS_HOME: home, PORT: `${port}` },
+    detached: true,
+    stdio: ["ignore", "pipe", "inherit"],
+  })
+  if (!child.stdout) throw new Error(`${program} has no standard output`)
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  createInterface({ input: child.stdout }).on("line", (line) => ready.test(line) && resolve())
+  child.once("exit", (code) => reject(new Error(`${name} ended with ${code} before it was ready`)))
+  const late = setTimeout(() => reject(new Error(`${name} was not ready`)), READY_WITHIN_MS)
+  await promise.finally(() => clearTimeout(late))
   return child
 }
 
-test("`npm run stack` told to end leaves no process", async () => {
-  const npm = await npmRunStack()
-  const ended = once(npm, "exit")
-  signal(npm.pid ?? 0, "SIGTERM")
-  await ended
-  await until("every process to end", AGAIN_WITHIN_MS, () => pidsOf(home).length === 0)
-})
+test.for(commands)(
+  "$name killed leaves nothing that the next one does not end or use; told to end, it leaves no process",
+  async (command) => {
+    home = mkdtempSync(join(tmpdir(), `${HOME_PREFIX}${process.pid}-`))
+    const killed = await start(command)
+    const before = pidsOf(home)
+    signal(-(killed.pid ?? 0), "SIGKILL")
+    const next = await start(command)
+    const postgres = processesOf(home).filter(({ command }) => command.includes("postgres"))
+    const adopted = new Set(postgres.map(({ pid }) => pid))
+    const left = before.filter((pid) => pidsOf(home).includes(pid) && !adopted.has(pid))
+    expect(left).toEqual([])
 
-test("`npm run stack` killed leaves nothing that the next one does not end or use", async () => {
-  const killed = await npmRunStack()
-  const before = pidsOf(home)
-  signal(-(killed.pid ?? 0), "SIGKILL")
-  const npm = await npmRunStack()
-  const postgres = processesOf(home).filter(({ command }) => command.includes("postgres"))
-  const adopted = new Set(postgres.map(({ pid }) => pid))
-  expect(before.filter((pid) => pidsOf(home).includes(pid) && !adopted.has(pid))).toEqual([])
-  const ended = once(npm, "exit")
-  signal(npm.pid ?? 0, "SIGTERM")
-  await ended
-  await until("every process to end", AGAIN_WITHIN_MS, () => pidsOf(home).length === 0)
-})
+    const ended = once(next, "exit")
+    signal(next.pid ?? 0, "SIGTERM")
+    await ended
+    await until("every process to end", AGAIN_WITHIN_MS, () => pidsOf(home).length === 0)
+  },
+)
 
 let stack: FaultStack | undefined
 

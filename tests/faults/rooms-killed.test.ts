@@ -4,7 +4,7 @@ import { FaultStack } from "./fault-stack.ts"
 import { tell } from "./figures.ts"
 import { assertInvariants } from "./invariants.ts"
 import { reads, streaming } from "./script.ts"
-import { instant, seeds } from "./seeds.ts"
+import { groups, instant } from "./seeds.ts"
 import { until } from "./until.ts"
 
 /** So many kills happen over one stream, so that each seed need not produce one of its own. */
@@ -25,11 +25,7 @@ beforeAll(async () => {
 
 afterAll(() => stack?.stop())
 
-const streams = Array.from({ length: Math.ceil(seeds.length / KILLS_PER_STREAM) }, (_, stream) => ({
-  kills: seeds.slice(stream * KILLS_PER_STREAM, (stream + 1) * KILLS_PER_STREAM),
-}))
-
-test.for(streams)(
+test.for(groups(KILLS_PER_STREAM).map((kills) => ({ kills })))(
   "[F1] rooms killed while 2,000 entries stream lose and repeat none (seeds $kills)",
   { timeout: STREAM_WITHIN_MS + BOOT_WITHIN_MS },
   async ({ kills }) => {
@@ -63,18 +59,22 @@ type Back = { viewersMs: number[]; runnerMs: number }
 
 async function killRooms(session: FaultSession): Promise<Back> {
   const before = session.viewers.map(
-    ({ replays, log }) => [replays.length, log.cursor.seq] as const,
+    ({ shown, log }) => [shown.replays.length, log.cursor.seq] as const,
   )
   await stack.isBack("rooms", stack.kill("rooms"))
   const backAt = performance.now()
   const returned = session.viewers.map(async (viewer, index) => {
     const [replays = 0] = before[index] ?? []
-    await until("the viewer to be back", AGAIN_WITHIN_MS, () => viewer.replays.length > replays)
-    return (viewer.replays[replays] ?? Number.POSITIVE_INFINITY) - backAt
+    await until(
+      "the viewer to be back",
+      AGAIN_WITHIN_MS,
+      () => viewer.shown.replays.length > replays,
+    )
+    return (viewer.shown.replays[replays] ?? Number.POSITIVE_INFINITY) - backAt
   })
   const viewersMs = await Promise.all(returned)
   await session.viewer.until("the runner to be back", AGAIN_WITHIN_MS, () => {
-    return session.viewer.link === "connected"
+    return session.viewer.shown.link === "connected"
   })
   const [, seq = 0] = before[0] ?? []
   await session.viewer.until("more entries", AGAIN_WITHIN_MS, (log) => log.cursor.seq > seq + 2)

@@ -11,6 +11,8 @@ export function scripted(mark: string, steps: ScriptStep[]): string {
   return `${mark}\n\n\`\`\`agent-script\n${JSON.stringify(script)}\n\`\`\`\n`
 }
 
+export const isScripted = (text: string): boolean => text.includes("```agent-script")
+
 /** What a scripted prompt notes. */
 export const markOf = (text: string): string => text.split("\n", 1)[0] ?? ""
 

@@ -1,9 +1,14 @@
 const DEFAULT_SEEDS = 5
 
-/** How many instants each fault is tried at; `FAULT_SEEDS` says it. */
-export const seedCount = Number(process.env.FAULT_SEEDS) || DEFAULT_SEEDS
+/** The instants at which each fault is tried: 1 to `FAULT_SEEDS`, or those alone that `FAULT_SEED` names. */
+export const seeds =
+  process.env.FAULT_SEED?.split(",").map(Number) ??
+  Array.from({ length: Number(process.env.FAULT_SEEDS) || DEFAULT_SEEDS }, (_, index) => index + 1)
 
-export const seeds = Array.from({ length: seedCount }, (_, index) => index + 1)
+/** Seeds that meet one fault together, each with a session of its own. */
+export function groups(size: number): number[][] {
+  return seeds.flatMap((_, index) => (index % size === 0 ? [seeds.slice(index, index + size)] : []))
+}
 
 /** The same number between 0 and 1 for the same seed, spread evenly over seeds (mulberry32). */
 export function random(seed: number): number {

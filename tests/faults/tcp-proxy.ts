@@ -4,8 +4,11 @@ import { connect, createServer, type Server, type Socket } from "node:net"
 /** Tells a connection by the first bytes that its client sent. */
 export type Which = (head: string) => boolean
 
-/** The runner's own link. The agent's model calls take the same way to the rooms. */
-export const isRunnerLink: Which = (head) => head.startsWith("GET /parties/session/")
+/** A session's runner's own link. The agent's model calls take the same way to the rooms. */
+export const isRunnerLink =
+  (sessionId: string): Which =>
+  (head) =>
+    head.startsWith(`GET /parties/session/${sessionId}`)
 
 type Link = { near: Socket; far: Socket; head: string }
 
@@ -14,7 +17,7 @@ export class TcpProxy {
   readonly port: number
   readonly #server: Server
   readonly #links = new Set<Link>()
-  #swallows: Which = () => false
+  readonly #holes = new Set<Which>()
   #delayMs = 0
 
   private constructor(server: Server, port: number, target: number) {
@@ -32,14 +35,17 @@ export class TcpProxy {
     return new TcpProxy(server, port, target)
   }
 
-  /** Bytes of these connections, also of new ones, stay under way until the network heals, as TCP repeats them. */
-  blackHole(which: Which): void {
-    this.#swallows = which
+  /**
+   * Bytes of these connections, also of new ones, stay under way until the network heals, as TCP repeats them. Returns
+   * what heals it.
+   */
+  blackHole(which: Which): () => void {
+    this.#holes.add(which)
     for (const link of this.#links) this.#flow(link)
-  }
-
-  heal(): void {
-    this.blackHole(() => false)
+    return () => {
+      this.#holes.delete(which)
+      for (const link of this.#links) this.#flow(link)
+    }
   }
 
   /** Every byte arrives this much later. */
@@ -74,6 +80,7 @@ export class TcpProxy {
   }
 
   #flow({ near, far, head }: Link): void {
-    for (const socket of [near, far]) this.#swallows(head) ? socket.pause() : socket.resume()
+    const isSwallowed = [...this.#holes].some((which) => which(head))
+    for (const socket of [near, far]) isSwallowed ? socket.pause() : socket.resume()
   }
 }

@@ -6,9 +6,9 @@ import { FaultSession, newPromptId } from "./fault-session.ts"
 import { FaultStack } from "./fault-stack.ts"
 import { assertInvariants } from "./invariants.ts"
 import { command, scripted } from "./script.ts"
-import { seedCount } from "./seeds.ts"
+import { seeds } from "./seeds.ts"
 
-const ROUNDS = Math.min(50, 5 * seedCount)
+const ROUNDS = Math.min(50, 5 * seeds.length)
 /** In every so many rounds both send the same prompt under the same id. */
 const SAME_ID_EVERY = 5
 const DONE_WITHIN_MS = 280_000

@@ -37,6 +37,8 @@ export type Agent = {
   subscribe(listener: AgentListener): () => void
   /** Resolves when the process is up; rejects when it could not be started again. */
   whenUp(): Promise<void>
+  /** Resolves when the process answers, sooner than when it is up; rejects when it could not be started again. */
+  whenAnswering(): Promise<void>
   /** Kills the process with all that it started, and starts it again. */
   restart(): Promise<void>
   /** Rejects when the warm-up failed or took too long; prompts work all the same. */
@@ -78,6 +80,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   await skipPluginInstall(options.home)
   let running = await start(options)
   let up: Promise<void> = Promise.resolve()
+  let answering: Promise<void> = Promise.resolve()
   let starting = false
   let closed = false
   watch(running)
@@ -88,14 +91,15 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       if (process.ended.signal.aborted) return
       log("the agent is gone and is started again", { sentence })
       const isYoung = performance.now() - process.startedAtMs < shortLifeMs
-      void setUp(startAgain(isYoung ? shortLifePausesMs : restartPausesMs))
+      void setUp(isYoung ? shortLifePausesMs : restartPausesMs)
       for (const listener of listeners) listener.down(sentence)
     })
   }
 
-  function setUp(next: Promise<void>): Promise<void> {
+  function setUp(pausesMs = restartPausesMs): Promise<void> {
     starting = true
-    up = next.finally(() => {
+    answering = startAgain(pausesMs)
+    up = answering.then(warmUpAgain).finally(() => {
       starting = false
     })
     // Whoever waits for the agent sees the rejection; nobody may be waiting.
@@ -103,7 +107,11 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     return up
   }
 
-  async function startAgain(pausesMs = restartPausesMs): Promise<void> {
+  async function warmUpAgain(): Promise<void> {
+    await warm().catch((error) => log("warm-up failed", { error: String(error) }))
+  }
+
+  async function startAgain(pausesMs: number[]): Promise<void> {
     await giveUp(running, "at once")
     let failure: unknown
     for (const pauseMs of pausesMs) {
@@ -112,7 +120,6 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       try {
         running = await start(options)
         watch(running)
-        await warm().catch((error) => log("warm-up failed", { error: String(error) }))
         return
       } catch (error) {
         failure = error
@@ -138,8 +145,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
-    whenUp: () => up.catch(() => setUp(startAgain())),
-    restart: () => (starting ? up : setUp(startAgain())),
+    whenUp: () => up.catch(() => setUp()),
+    whenAnswering: () => answering,
+    restart: () => (starting ? up : setUp()),
     warmUp: warm,
     async close() {
       closed = true

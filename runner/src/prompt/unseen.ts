@@ -4,11 +4,11 @@ import type { Log } from "../log.ts"
 import type { Emit } from "./ports.ts"
 import { showAgain } from "./show-again.ts"
 
-type UnseenOptions = { agent: Pick<Agent, "calls" | "whenUp">; emit: Emit; log: Log }
+type UnseenOptions = { agent: Pick<Agent, "calls" | "whenAnswering">; emit: Emit; log: Log }
 
 /**
  * What the agent finished in a turn that ended without its word: the turn does not wait for an agent that died, so this
- * is shown when the agent is up again, and before it is given the next prompt.
+ * is shown as soon as the agent answers again, and before it is given the next prompt.
  */
 export class Unseen {
   readonly #options: UnseenOptions
@@ -41,7 +41,7 @@ export class Unseen {
     if (ended === null) return
     const { agent, emit, log } = this.#options
     try {
-      await agent.whenUp()
+      await agent.whenAnswering()
       if (this.#isClosed) return
       await showAgain({ agent, emit }, ended)
       if (this.#ended === ended) this.#ended = null

@@ -69,6 +69,7 @@ export class ScriptedAgent implements Agent {
   }
 
   whenUp = () => this.up
+  whenAnswering = () => this.up
 
   async restart(): Promise<void> {
     this.asked.push("restart")

@@ -88,6 +88,7 @@ export class ModelAgent implements Agent {
   }
 
   whenUp = () => this.#up
+  whenAnswering = () => this.#up
 
   restart(): Promise<void> {
     this.#stop()
