@@ -34,6 +34,19 @@ export function isDatabaseUnreachable(error: unknown): boolean {
   })
 }
 
+/** SQLSTATE classes 22 (data) and 23 (integrity), and Prisma's codes for the same. */
+const REFUSED_SQLSTATE = /^(22|23)/
+const REFUSED = new Set<unknown>(["P2000", "P2002", "P2003", "P2004", "P2011", "P2020", "P2033"])
+
+/** Whether PostgreSQL refused what it was given, so that the same request will fail again. */
+export function isDataRefused(error: unknown): boolean {
+  return causes(error).some(({ code, originalCode }) =>
+    [code, originalCode].some(
+      (it) => REFUSED.has(it) || (typeof it === "string" && REFUSED_SQLSTATE.test(it)),
+    ),
+  )
+}
+
 /** Whether a unique index refused the row: somebody else wrote it first. */
 export function isUniqueViolation(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "P2002"

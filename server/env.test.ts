@@ -53,3 +53,12 @@ test("stand-ins need AGENT_OPS_LOCAL=1", () => {
     /SANDBOX_PROVIDER: .*AGENT_OPS_LOCAL=1[\s\S]*MODEL_PROVIDERS: .*AGENT_OPS_LOCAL=1/,
   )
 })
+
+test.each(["APP_URL", "ROOMS_URL", "ROOMS_PUBLIC_URL"])(
+  "on a laptop %s is a loopback address, since its agents are not isolated",
+  (name) => {
+    const open = { ...complete, [name]: "https://agents.example.com" }
+    expect(() => readEnv(open)).toThrow(`${name}: must be on localhost with AGENT_OPS_LOCAL=1`)
+    expect(() => readEnv({ ...complete, [name]: "http://[::1]:3000" })).not.toThrow()
+  },
+)

@@ -1,4 +1,5 @@
 import * as z from "zod"
+import { isLoopback } from "./private-hosts.ts"
 
 const seconds = (fallback: number) => z.coerce.number().positive().default(fallback)
 const flag = z
@@ -70,6 +71,14 @@ const schema = variablesSchema
   }))
   .superRefine((values, problems) => {
     if (values.AGENT_OPS_LOCAL) {
+      for (const name of ["APP_URL", "ROOMS_URL", "ROOMS_PUBLIC_URL"] as const) {
+        if (isLoopback(new URL(values[name]).hostname)) continue
+        problems.addIssue({
+          code: "custom",
+          path: [name],
+          message: "must be on localhost with AGENT_OPS_LOCAL=1: its agents are not isolated",
+        })
+      }
       if (!values.AGENT_OPS_HOME) {
         problems.addIssue({
           code: "custom",

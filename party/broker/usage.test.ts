@@ -57,6 +57,15 @@ test("counts that make no sense count as none", () => {
   })
 })
 
+test("a count beyond what PostgreSQL holds is cut there, also when it is a sum", () => {
+  const usage = { input_tokens: 2 ** 31 - 1, output_tokens: 9e15, cache_read_input_tokens: 1 }
+  expect(metered("messages", events({ message: { usage } }))).toEqual({
+    inputTokens: 2 ** 31 - 1,
+    outputTokens: 2 ** 31 - 1,
+    cachedInputTokens: 1,
+  })
+})
+
 test("a line beyond any event's size is passed over without being kept", () => {
   const usage = { input_tokens: 1, output_tokens: 2 }
   const text = `data: ${"x".repeat(9 * 1024 * 1024)}"usage"\n\n${events({ usage })}`

@@ -1,4 +1,5 @@
 import * as z from "zod"
+import { MAX_CALL_TOKENS } from "#protocol/limits"
 import type { Wire } from "./upstream.ts"
 
 /** Tokens of one call. `inputTokens` holds the cached ones. */
@@ -115,9 +116,9 @@ export class UsageMeter {
     const { input, output, cacheRead, cacheWritten } = this.#tally
     const apart = this.#wire === "messages" ? cacheRead + cacheWritten : 0
     return {
-      inputTokens: input + apart,
-      outputTokens: output,
-      cachedInputTokens: cacheRead,
+      inputTokens: Math.min(input + apart, MAX_CALL_TOKENS),
+      outputTokens: Math.min(output, MAX_CALL_TOKENS),
+      cachedInputTokens: Math.min(cacheRead, MAX_CALL_TOKENS),
     }
   }
 

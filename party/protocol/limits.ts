@@ -4,6 +4,9 @@ export const MAX_PROMPT_CHARS = 256 * 1024
 /** Most bytes of one tool's output that an entry keeps; the rest is cut and `truncated` says so. */
 export const MAX_TOOL_OUTPUT_BYTES = 256 * 1024
 
+/** Most tokens of one kind that a model call is believed to have used: PostgreSQL's largest integer. */
+export const MAX_CALL_TOKENS = 2_147_483_647
+
 /** Most characters of one message between runner, room and server: a flush or batch splits there. */
 export const MAX_MESSAGE_CHARS = 1024 * 1024
 

@@ -8,6 +8,7 @@ import {
   sessionStatusSchema,
 } from "./entry.ts"
 import { promptIdSchema } from "./ids.ts"
+import { MAX_CALL_TOKENS } from "./limits.ts"
 import { textSchema } from "./text.ts"
 
 /** Names one try of one prompt. */
@@ -95,15 +96,17 @@ const runnerReports = [
   z.object({ type: z.literal("turn.diff"), turnId: promptIdSchema, diff: diffSchema }),
 ] as const
 
+const tokensSchema = z.int().nonnegative().max(MAX_CALL_TOKENS)
+
 /** One model call, as the broker counted it. */
 export const modelUsageSchema = z.object({
   type: z.literal("model.usage"),
   callId: z.string(),
   ...attemptRefSchema.partial().shape,
   model: z.string(),
-  inputTokens: z.int().nonnegative(),
-  outputTokens: z.int().nonnegative(),
-  cachedInputTokens: z.int().nonnegative(),
+  inputTokens: tokensSchema,
+  outputTokens: tokensSchema,
+  cachedInputTokens: tokensSchema,
 })
 
 const roomReports = [

@@ -44,7 +44,7 @@ async function withLimitedBody(request: Request): Promise<Request | null> {
 }
 
 /** A batch names its procedures in the path, between commas. */
-const callsOf = ({ url }: Request) => new URL(url).pathname.split(",").length
+const callsOf = ({ url }: Request) => new URL(url).pathname.split(/,|%2c/i).length
 
 function responseHeaders(errors: readonly TRPCError[]): Headers {
   const headers = new Headers({ "cache-control": "no-store" })

@@ -5,14 +5,18 @@ import type { Actor, SystemContext } from "../domain/context.ts"
 export type RequestContext = {
   system: SystemContext
   actor(): Promise<Actor>
+  /** Looks the actor up anew, for an answer that goes on for long. */
+  actorNow(): Promise<Actor>
 }
 
 export function requestContext(system: SystemContext, headers: Headers): RequestContext {
   let actor: Promise<Actor> | undefined
+  const actorNow = () => authenticate(system, headers)
   return {
     system,
+    actorNow,
     actor: () => {
-      actor ??= authenticate(system, headers)
+      actor ??= actorNow()
       return actor
     },
   }

@@ -30,7 +30,7 @@ const mapped = t.middleware(async ({ next }) => {
 
 const signedIn = t.middleware(async ({ ctx, next }) => {
   const domain: DomainContext = { ...ctx.system, actor: await ctx.actor() }
-  return next({ ctx: domain })
+  return next({ ctx: { ...domain, actorNow: ctx.actorNow } })
 })
 
 export const router = t.router

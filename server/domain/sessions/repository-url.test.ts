@@ -65,3 +65,15 @@ test.each<[string, string]>([
 ])("%j is refused as %s, even on a laptop", (url, reason) => {
   expect(reasonOf(url, true)).toBe(reason)
 })
+
+test.each([
+  "https://169.254.169.254/latest/meta-data",
+  "https://10.0.0.5/owner/name",
+  "https://localhost/owner/name",
+  "https://[::1]/owner/name",
+  "https://2130706433/owner/name",
+  "https://git.internal/owner/name",
+])("%s is a private network's, and read on a laptop alone", (url) => {
+  expect(reasonOf(url)).toBe("repository-host-private")
+  expect(reasonOf(url, true)).toBeUndefined()
+})

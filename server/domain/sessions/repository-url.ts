@@ -1,7 +1,7 @@
+import { isLoopback, isPrivateHost } from "../../private-hosts.ts"
 import { Invalid } from "../errors.ts"
 import { quoted } from "./quoted.ts"
 
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
 const MAX_URL_CHARS = 2_000
 
 /**
@@ -26,6 +26,12 @@ export function repositoryUrl(raw: string, { local }: { local: boolean }): strin
       `${quoted(text)} is not read: repositories come from ${allowed}. Use such a URL.`,
     )
   }
+  if (!local && isPrivateHost(url.hostname)) {
+    throw new Invalid(
+      "repository-host-private",
+      `${quoted(url.hostname)} is a machine of a private network, which sandboxes may not reach. Use a repository on a public host.`,
+    )
+  }
   if (url.username || url.password) {
     throw new Invalid(
       "repository-credentials-in-url",
@@ -44,7 +50,7 @@ export function repositoryUrl(raw: string, { local }: { local: boolean }): strin
 function schemeAllowed(url: URL, local: boolean): boolean {
   if (url.protocol === "https:") return true
   if (!local) return false
-  if (url.protocol === "http:") return LOOPBACK.test(url.hostname)
+  if (url.protocol === "http:") return isLoopback(url.hostname)
   return url.protocol === "file:" && url.hostname === ""
 }
 

@@ -264,3 +264,22 @@ test("status versions are gapless, each with its row, and a job announces them",
     (await queuedJobs(ctx.db, sessionId)).filter(({ name }) => name === "announce-status"),
   ).toHaveLength(1)
 })
+
+test("[E5] an item that PostgreSQL cannot hold is left out and said, and all around it is stored", async () => {
+  const { ctx, sessionId, room } = await newRoom()
+  const usage = { model: "compatible/odd", outputTokens: 1, cachedInputTokens: 0 }
+  const odd = {
+    type: "model.usage",
+    callId: "call_odd",
+    inputTokens: 3_000_000_000,
+    ...usage,
+  } as const
+  const even = { type: "model.usage", callId: "call_even", inputTokens: 3, ...usage } as const
+  const posted = await room.post(text("a", "1"), { report: odd }, { report: even }, text("b", "1"))
+
+  expect(posted).toEqual({ kind: "ingested", ingestedSeq: 4 })
+  expect(await ctx.db.entry.count({ where: { sessionId } })).toBe(2)
+  const kept = await ctx.db.usage.findMany({ where: { sessionId } })
+  expect(kept.map(({ callId }) => callId)).toEqual(["call_even"])
+  expect(await room.post(text("c", "1"))).toEqual({ kind: "ingested", ingestedSeq: 5 })
+})

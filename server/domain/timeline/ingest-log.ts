@@ -1,6 +1,7 @@
 import type { LogItem, RoomPostOf } from "#protocol/call"
 import type { Report } from "#protocol/work"
 import type { Session } from "../../../prisma/generated/client.ts"
+import { isDataRefused } from "../../database-errors.ts"
 import type { Transaction } from "../../db.ts"
 import { addJob } from "../../jobs/queue.ts"
 import type { SystemContext } from "../context.ts"
@@ -22,7 +23,38 @@ export type IngestResult =
  * Takes a piece of a room's log in one transaction (E5): entries by newest version, reports in order and once, then
  * the place up to which the log is held. A repeated piece, or one after a gap, answers that place and changes nothing.
  */
-export function ingestLog(ctx: SystemContext, post: RoomPostOf<"ingest">): Promise<IngestResult> {
+export async function ingestLog(
+  ctx: SystemContext,
+  post: RoomPostOf<"ingest">,
+): Promise<IngestResult> {
+  try {
+    return await ingestPiece(ctx, post)
+  } catch (error) {
+    if (!isDataRefused(error)) throw error
+    return ingestOneByOne(ctx, post)
+  }
+}
+
+/** One item that PostgreSQL cannot hold must not keep back all that follows: it is left out, loudly. */
+async function ingestOneByOne(
+  ctx: SystemContext,
+  { from, to, items, ...post }: RoomPostOf<"ingest">,
+): Promise<IngestResult> {
+  let place = from
+  for (const item of items) {
+    const piece = { ...post, from: place, to: item.seq, items: [item] }
+    const result = await ingestPiece(ctx, piece).catch((error) => {
+      if (!isDataRefused(error)) throw error
+      ctx.log.error("room.item.refused", { session_id: post.sessionId, seq: item.seq, error })
+      return ingestPiece(ctx, { ...piece, items: [] })
+    })
+    if (result.kind === "stale") return result
+    place = item.seq
+  }
+  return ingestPiece(ctx, { ...post, from: place, to, items: [] })
+}
+
+function ingestPiece(ctx: SystemContext, post: RoomPostOf<"ingest">): Promise<IngestResult> {
   return ctx.db.$transaction(async (tx) => {
     const session = await lockSession(tx, post.sessionId)
     if (isStale(session, post)) {

@@ -3,11 +3,13 @@ import * as z from "zod"
 import { cursorSchema, formatCursor, parseCursor } from "#protocol/cursor"
 import type { Entry } from "#protocol/entry"
 import { sessionIdSchema } from "#protocol/ids"
-import type { DomainContext } from "../context.ts"
+import type { Actor, DomainContext } from "../context.ts"
 import { timelinePage } from "./timeline-page.ts"
 
 const PAGE = 500
 const POLL_INTERVAL_MS = 500
+/** How long somebody who has lost access may still read along. */
+const ACCESS_CHECK_INTERVAL_MS = 10_000
 
 export const sessionEventsInput = z.strictObject({
   sessionId: sessionIdSchema,
@@ -19,16 +21,22 @@ export type SessionEvent = { id: string; entry: Entry }
 
 /**
  * The session's entries as they are stored, oldest version first, status changes among them. Goes on until `signal`
- * aborts; whoever resumes with the last id misses nothing.
+ * aborts or `actorNow`, asked every 10 seconds, throws; whoever resumes with the last id misses nothing.
  */
 export async function* sessionEvents(
   ctx: DomainContext,
   { sessionId, lastEventId = "0" }: { sessionId: string; lastEventId?: string },
-  signal: AbortSignal | undefined,
+  { signal, actorNow }: { signal?: AbortSignal | undefined; actorNow: () => Promise<Actor> },
 ): AsyncGenerator<SessionEvent, void> {
   let since = lastEventId
+  let { actor } = ctx
+  let checkedAt = ctx.now().getTime()
   while (!signal?.aborted) {
-    const page = await timelinePage(ctx, { sessionId, since, limit: PAGE })
+    if (ctx.now().getTime() - checkedAt >= ACCESS_CHECK_INTERVAL_MS) {
+      actor = await actorNow()
+      checkedAt = ctx.now().getTime()
+    }
+    const page = await timelinePage({ ...ctx, actor }, { sessionId, since, limit: PAGE })
     const { epoch } = parseCursor(page.upTo)
     for (const entry of page.items) yield { id: formatCursor({ epoch, seq: entry.seq }), entry }
     since = page.upTo

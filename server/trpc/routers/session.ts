@@ -60,7 +60,9 @@ export const sessionRouter = router({
     signal,
   }) {
     try {
-      for await (const event of sessionEvents(ctx, input, signal)) yield tracked(event.id, event)
+      const { actorNow } = ctx
+      const events = sessionEvents(ctx, input, { signal, actorNow })
+      for await (const event of events) yield tracked(event.id, event)
     } catch (error) {
       throw toTRPCError(getTRPCErrorFromUnknown(error))
     }
