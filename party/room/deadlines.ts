@@ -1,7 +1,7 @@
 import { PING_INTERVAL_MS, RUNNER_SILENCE_MS } from "../protocol/limits.ts"
 import { expireAsks } from "./asks.ts"
-import { checkAcceptance } from "./dispatch.ts"
 import { canClaim, canIngest, hasBacklog } from "./ingest.ts"
+import { askForAcceptance, patienceTimes } from "./patience.ts"
 import { checkLink } from "./runner-link.ts"
 import type { RoomState } from "./state.ts"
 import type { Step } from "./step.ts"
@@ -18,7 +18,7 @@ const ALARM_WAITS_MS = 1_000
 
 /** What time alone brings about. */
 export function checkDeadlines(step: Step, runnerHeardAt: number | null): void {
-  checkAcceptance(step)
+  askForAcceptance(step)
   checkLink(step, runnerHeardAt)
   expireAsks(step)
 }
@@ -64,13 +64,14 @@ function tickTimes(state: RoomState): (number | null)[] {
 }
 
 function alarmTimes(state: RoomState, now: number): (number | null)[] {
-  const live = liveWork(state) !== null
-  const { acceptance, runner, runnerHeardAt } = state
+  const { runner, runnerHeardAt } = state
+  // Without a runner the link is lost already, and patience can end nothing.
+  const watched = liveWork(state) !== null && runner !== null
   const silentAt = runnerHeardAt + RUNNER_SILENCE_MS
   return [
     ...state.asks.values(),
-    live && acceptance && !acceptance.overdue ? acceptance.dueAt : null,
-    live && runner !== null ? (silentAt > now ? silentAt : now + PING_INTERVAL_MS) : null,
+    ...(watched ? patienceTimes(state, now) : []),
+    watched ? (silentAt > now ? silentAt : now + PING_INTERVAL_MS) : null,
     hasBacklog(state) && state.meta.fence.generation > 0 ? now + BACKLOG_ALARM_MS : null,
   ]
 }

@@ -8,7 +8,7 @@ import { promptEntry } from "./prompt-entry.ts"
 import { endSteers, findSteer, joinHost, sendSteers, takeSteerReport } from "./steers.ts"
 import { note, type Step, toRunner } from "./step.ts"
 import { closeOpenParts } from "./timeline.ts"
-import { isSame, liveWork, refOf, runnerIsReady } from "./work.ts"
+import { isSame, type LiveWork, liveWork, refOf, runnerIsReady } from "./work.ts"
 
 /** Takes a claim in hand and sends it when the runner is ready. Returns why not, or null; a repeat is harmless. */
 export function assign(step: Step, claim: Claim): Failure | null {
@@ -33,6 +33,7 @@ export function assign(step: Step, claim: Claim): Failure | null {
 function begin(step: Step, claim: Claim): void {
   const { state } = step
   state.meta.work = { phase: "assigned", claim, stopRequested: false }
+  state.acceptanceAsked = false
   state.dirty.add("work")
   appendEntry(step, promptEntry(claim, "dispatched", null))
   state.claim.dueAt = null
@@ -48,7 +49,7 @@ export function resumeWork(step: Step) {
   if (live.phase === "assigned" || live.phase === "sent") sendRun(step)
   else toRunner(step, { type: "report", ...refOf(live.claim) })
   sendSteers(step)
-  if (live.stopRequested) toRunner(step, { type: "stop", ...refOf(live.claim) })
+  if (live.stopRequested) sendStop(step, live)
 }
 
 /** Applies what the runner says about an attempt. What concerns no live attempt is only logged (D7, D9). */
@@ -63,7 +64,7 @@ export function takeAttemptReport(
   if (!live || !isSame(live.claim, report) || report.type === "attempt.returned") {
     return note(step, "report-refused", { report: report.type, ...refOf(report) })
   }
-  state.acceptance = null
+  live.acceptedAt ??= step.now
   switch (report.type) {
     case "attempt.accepted":
       if (live.phase === "accepted" || live.phase === "running") return
@@ -92,8 +93,7 @@ export function stopAttempt(step: Step, ref: AttemptRef): boolean {
   else {
     live.stopRequested = true
     state.dirty.add("work")
-    flush(step)
-    toRunner(step, { type: "stop", ...refOf(ref) })
+    sendStop(step, live)
   }
   return true
 }
@@ -108,20 +108,6 @@ export function giveUpAttempt(step: Step, reason: Failure): void {
 const giveUp = (step: Step, state: TerminalState, error: Failure | null) =>
   endAttempt(step, { state, error, reportedByRunner: false })
 
-/** A runner that does not accept in time is asked once, then counts as lost; the server decides (D8). */
-export function checkAcceptance(step: Step) {
-  const { acceptance } = step.state
-  const live = liveWork(step.state)
-  if (!live || !acceptance || acceptance.overdue || acceptance.dueAt > step.now) return
-  if (acceptance.asked) {
-    acceptance.overdue = true
-    return note(step, "accept-overdue", refOf(live.claim))
-  }
-  acceptance.asked = true
-  acceptance.dueAt = step.now + live.claim.deadlines.acceptMs
-  toRunner(step, { type: "report", ...refOf(live.claim) })
-}
-
 /** There may be something to claim; `postClaim` asks when this room may have it. */
 export function wantClaim(step: Step): void {
   step.state.claim.dueAt ??= step.now
@@ -134,12 +120,21 @@ function sendRun(step: Step): void {
   if (!live || !runnerIsReady(state)) return
   if (live.phase === "assigned") {
     live.phase = "sent"
+    live.sentAt = step.now
     state.dirty.add("work")
   }
   flush(step)
-  const dueAt = step.now + live.claim.deadlines.acceptMs
-  state.acceptance = { dueAt, asked: false, overdue: false }
   toRunner(step, { type: "run", claim: live.claim })
+}
+
+function sendStop(step: Step, live: LiveWork): void {
+  const { state } = step
+  if (state.runner !== null && live.stopSentAt === undefined) {
+    live.stopSentAt = step.now
+    state.dirty.add("work")
+  }
+  flush(step)
+  toRunner(step, { type: "stop", ...refOf(live.claim) })
 }
 
 /** The terminal entry is the attempt's last item, after all of its parts are closed (D10). */
@@ -158,7 +153,6 @@ function endAttempt(
   const seq = appendEntry(step, promptEntry(claim, state, error))
   step.state.meta.work = { phase: "ended", generation: claim.generation, outcome, seq }
   step.state.dirty.add("work")
-  step.state.acceptance = null
   ingestNow(step)
   wantClaim(step)
 }

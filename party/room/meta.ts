@@ -18,6 +18,13 @@ export type Work =
       phase: "assigned" | "sent" | "accepted" | "running"
       claim: Claim
       stopRequested: boolean
+      /**
+       * When `run` and `stop` were first sent, and when the runner accepted, in room time: patience counts from there,
+       * whatever reconnects meanwhile.
+       */
+      sentAt?: number
+      acceptedAt?: number
+      stopSentAt?: number
     }
   | { phase: "ended"; generation: number; outcome: Outcome; seq: number }
 

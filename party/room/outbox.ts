@@ -46,6 +46,8 @@ function takeItems(step: Step, runner: Runner, { from, items }: FromRunnerOf<"it
     state.dirty.add("stream")
     takeItem(step, item)
   }
+  // What was overdue may have come among these, and they may be the last for long.
+  heardRunner(step, step.now)
   state.pending.ack = true
   flushSoon(step)
 }

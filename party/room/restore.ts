@@ -4,24 +4,18 @@ import { resumeIngest } from "./ingest.ts"
 import type { RoomInputOf } from "./input.ts"
 import { runnerLink, setLink } from "./runner-link.ts"
 import { type Step, toRunner } from "./step.ts"
-import { liveWork } from "./work.ts"
 
 /**
  * Takes up a life that ended: in hibernation, with its sockets open and nothing under way, or in a crash, without any.
  * After a crash the runner's next hello resumes its work.
  */
 export function restore(step: Step, { connections }: RoomInputOf<"restored">): void {
-  const { state, now } = step
+  const { state } = step
   for (const { connection, attachment } of connections) {
     state.connections.set(connection, revive(connection, attachment))
     if (attachment.role === "runner" && attachment.hello) state.runner = connection
   }
   if (state.runner === null && runnerLink(state) === "connected") setLink(step, "lost")
-  const live = liveWork(state)
-  if (live?.phase === "sent") {
-    const dueAt = now + live.claim.deadlines.acceptMs
-    state.acceptance = { dueAt, asked: false, overdue: false }
-  }
   askForOpenTexts(step)
   resumeIngest(step)
   flush(step)

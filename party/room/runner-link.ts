@@ -11,10 +11,11 @@ import type { EffectOf } from "./effects.ts"
 import { flush } from "./flush.ts"
 import { ingestNow } from "./ingest-due.ts"
 import type { RoomInputOf } from "./input.ts"
+import { isOverdue } from "./patience.ts"
 import { broadcastNews } from "./send.ts"
 import type { RoomState } from "./state.ts"
-import { close, type Step, toRunner } from "./step.ts"
-import { liveWork } from "./work.ts"
+import { close, note, type Step, toRunner } from "./step.ts"
+import { liveWork, refOf } from "./work.ts"
 
 type OpenedRunner = Extract<RoomInputOf<"opened">, { role: "runner" }>
 
@@ -63,7 +64,7 @@ export function helloRunner(step: Step, runner: Runner, hello: FromRunnerOf<"hel
   // The welcome says how far the stream is stored; what the last connection waited for is of no use to this one.
   state.pending.ack = false
   for (const open of state.openTexts.values()) open.asked = false
-  setLink(step, "connected")
+  setLink(step, isOverdue(state, step.now) ? "lost" : "connected")
   flush(step)
   const { epoch } = state.meta.log
   const acked = state.meta.stream?.acked ?? 0
@@ -78,20 +79,23 @@ export function loseRunner(step: Step): void {
   setLink(step, "lost")
 }
 
-/** Any message proves that the runner lives, but not that it takes work. */
+/** Any message proves that the runner lives, but not that it does what it was asked. */
 export function heardRunner(step: Step, at: number): void {
   const { state } = step
   state.runnerHeardAt = Math.max(state.runnerHeardAt, at)
-  if (state.acceptance?.overdue !== true) setLink(step, "connected")
+  if (!isOverdue(state, step.now)) setLink(step, "connected")
 }
 
-/** While an attempt is live a runner that is not heard, or that does not accept, counts as lost. */
+/** While an attempt is live a runner that is not heard, or that is overdue with it, counts as lost. */
 export function checkLink(step: Step, heardAt: number | null): void {
   const { state, now } = step
-  if (state.runner === null || liveWork(state) === null) return
+  const live = liveWork(state)
+  if (state.runner === null || live === null) return
   state.runnerHeardAt = Math.max(state.runnerHeardAt, heardAt ?? 0)
   const isSilent = now - state.runnerHeardAt >= RUNNER_SILENCE_MS
-  setLink(step, isSilent || state.acceptance?.overdue === true ? "lost" : "connected")
+  const overdue = isOverdue(state, now)
+  if (overdue && runnerLink(state) === "connected") note(step, "runner-overdue", refOf(live.claim))
+  setLink(step, isSilent || overdue ? "lost" : "connected")
 }
 
 /** Closes every runner socket; what a runner had in hand must have been given up before. */

@@ -63,8 +63,8 @@ export type RoomState = {
   /** The connection that speaks for the current generation. */
   runner: string | null
   runnerHeardAt: number
-  /** `run` was sent and is not accepted: when patience ends, and how far it went (D8). */
-  acceptance: { dueAt: number; asked: boolean; overdue: boolean } | null
+  /** The runner was asked why it does not accept the live attempt (D8). */
+  acceptanceAsked: boolean
   /** Questions under way to the runner, by reply id, and when they are given up. */
   asks: Map<string, number>
 
@@ -107,7 +107,7 @@ export function initialState(
     connections: new Map(),
     runner: null,
     runnerHeardAt: now,
-    acceptance: null,
+    acceptanceAsked: false,
     asks: new Map(),
     ingest: { dueAt: null, underway: false, failures: 0 },
     claim: { dueAt: null, underway: false, failures: 0 },
