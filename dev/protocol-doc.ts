@@ -65,6 +65,7 @@ const blocks: Record<string, () => string> = {
     definitions({
       TicketClaims: token.ticketClaimsSchema,
       SandboxClaims: token.sandboxClaimsSchema,
+      ModelClaims: token.modelClaimsSchema,
       CallClaims: token.callClaimsSchema,
     }),
   shapes: () => {

@@ -5,6 +5,8 @@ import {
   BROKER_AUDIENCE,
   type CallClaims,
   callClaimsSchema,
+  type ModelClaims,
+  modelClaimsSchema,
   ROOMS_AUDIENCE,
   type SandboxClaims,
   SERVER_AUDIENCE,
@@ -16,8 +18,6 @@ import {
   ticketClaimsSchema,
 } from "#protocol/token"
 import { signingKey, verifyKey } from "./signing-key.ts"
-
-export type { SandboxClaims }
 
 const publicKeyOf = imported(verifyKey)
 const privateKeyOf = imported(signingKey)
@@ -47,16 +47,16 @@ export async function verifyRunnerToken(
   return claims
 }
 
-const modelTokens = new Map<string, SandboxClaims>()
+const modelTokens = new Map<string, ModelClaims>()
 const MAX_MODEL_TOKENS = 500
 
 /** A sandbox sends the same token with each model call, so good ones are remembered: they never turn bad by themselves. */
-export async function verifyModelToken(token: string, key: string): Promise<SandboxClaims> {
+export async function verifyModelToken(token: string, key: string): Promise<ModelClaims> {
   const name = `${key} ${token}`
   const known = modelTokens.get(name)
   if (known) return known
   const options = { typ: TOKEN_TYPE.model, audience: BROKER_AUDIENCE }
-  const claims = await verify(token, key, options, sandboxClaimsSchema)
+  const claims = await verify(token, key, options, modelClaimsSchema)
   if (!sessionIdSchema.safeParse(claims.sub).success) throw new BadToken(NOT_VALID)
   if (modelTokens.size >= MAX_MODEL_TOKENS) modelTokens.clear()
   modelTokens.set(name, claims)

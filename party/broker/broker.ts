@@ -1,5 +1,6 @@
+import type { ModelClaims } from "#protocol/token"
 import { boundedBody } from "../adapter/bounded-body.ts"
-import { BadToken, type SandboxClaims, verifyModelToken } from "../adapter/tokens.ts"
+import { BadToken, verifyModelToken } from "../adapter/tokens.ts"
 import { bindings, type RoomsEnv } from "../env.ts"
 import { forward } from "./forward.ts"
 import { meteredBody } from "./metered-body.ts"
@@ -39,6 +40,9 @@ export async function lendModel(
   const call = readModelCall(json, route.wire)
   if (!call) return refusal(400, "bad-request", "A model call is a JSON object that names a model.")
 
+  const model = `${route.provider}/${call.model}`
+  if (!claims.models.includes(model)) return notOffered(model)
+
   const answer = await forward(request, route.provider, choice.upstream, call.body)
   if (!answer.answered) return answer.response
   const { status, headers } = answer
@@ -56,7 +60,7 @@ export async function lendModel(
           type: "model.usage",
           callId: `call_${crypto.randomUUID().replaceAll("-", "")}`,
           ...permit.value.attempt,
-          model: `${route.provider}/${call.model}`,
+          model,
           ...total,
         }),
       )
@@ -65,7 +69,7 @@ export async function lendModel(
   return new Response(body, { status, headers })
 }
 
-async function readToken(request: Request, key: string): Promise<SandboxClaims | Response> {
+async function readToken(request: Request, key: string): Promise<ModelClaims | Response> {
   const header = request.headers.get("authorization")
   const token = header?.startsWith("Bearer ") ? header.slice(7) : request.headers.get("x-api-key")
   if (!token) {
@@ -92,6 +96,13 @@ function noProvider(provider: string, problem: "unknown" | "not-configured"): Re
         `The platform has no key for ${provider}. An operator adds one, or pick another model.`,
       )
 }
+
+const notOffered = (model: string) =>
+  refusal(
+    400,
+    "model-not-offered",
+    `This session's sandbox was not given ${model}. Pick a model of the platform's list; a new one is known after the next start.`,
+  )
 
 const NO_SUCH_ADDRESS = () =>
   refusal(

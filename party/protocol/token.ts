@@ -41,9 +41,13 @@ export const ticketClaimsSchema = z.object({
 })
 export type TicketClaims = z.infer<typeof ticketClaimsSchema>
 
-/** A runner's or a model client's token: `sub` is the session id, `gen` the generation it belongs to. */
+/** A runner's token: `sub` is the session id, `gen` the generation it belongs to. */
 export const sandboxClaimsSchema = z.object({ sub: z.string(), gen: z.int().positive() })
 export type SandboxClaims = z.infer<typeof sandboxClaimsSchema>
+
+/** A model client's token says besides which models, `provider/model`, it is good for. */
+export const modelClaimsSchema = sandboxClaimsSchema.extend({ models: z.array(z.string()) })
+export type ModelClaims = z.infer<typeof modelClaimsSchema>
 
 /** A signed call between server and rooms: `path` is the URL's path, `body` the base64url SHA-256 of the body. */
 export const callClaimsSchema = z.object({ path: z.string(), body: z.string() })

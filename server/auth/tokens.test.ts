@@ -3,7 +3,7 @@ import { decodeJwt, decodeProtectedHeader, jwtVerify } from "jose"
 import { expect, test } from "vitest"
 import { ticketClaimsSchema } from "#protocol/token"
 import { signingKey, verifyKey } from "./keys.ts"
-import { isCallSigned, signCall, signSandboxToken, signTicket } from "./tokens.ts"
+import { isCallSigned, signCall, signModelToken, signRunnerToken, signTicket } from "./tokens.ts"
 
 const now = new Date("2026-11-22T10:00:00.000Z")
 const later = (seconds: number) => new Date(now.getTime() + seconds * 1_000)
@@ -33,12 +33,7 @@ test("a signed call is good for its path, body and audience", async () => {
 test("a call signed by another key, or a token of another kind, is refused", async () => {
   const stranger = await signCall(keyPair().privateKey, call, now)
   expect(await isCallSigned(publicKey, stranger, call, now)).toBe(false)
-  const runner = await signSandboxToken(
-    privateKey,
-    "runner",
-    { sessionId: "ses_1", generation: 1 },
-    now,
-  )
+  const runner = await signRunnerToken(privateKey, { sessionId: "ses_1", generation: 1 }, now)
   expect(await isCallSigned(publicKey, runner, call, now)).toBe(false)
   expect(await isCallSigned(publicKey, "not a token", call, now)).toBe(false)
 })
@@ -72,10 +67,11 @@ test("a ticket says who may do what where, for one minute", async () => {
 
 test("runner and model tokens differ in kind and audience and carry the generation", async () => {
   const place = { sessionId: "ses_1", generation: 3 }
-  const runner = await signSandboxToken(privateKey, "runner", place, now)
-  const model = await signSandboxToken(privateKey, "model", place, now)
+  const models = ["openai/gpt-9"]
+  const runner = await signRunnerToken(privateKey, place, now)
+  const model = await signModelToken(privateKey, { ...place, models }, now)
   expect(decodeProtectedHeader(runner).typ).toBe("runner+jwt")
   expect(decodeProtectedHeader(model).typ).toBe("model+jwt")
   expect(decodeJwt(runner)).toMatchObject({ aud: "session:ses_1", sub: "ses_1", gen: 3 })
-  expect(decodeJwt(model)).toMatchObject({ aud: "broker", sub: "ses_1", gen: 3 })
+  expect(decodeJwt(model)).toMatchObject({ aud: "broker", sub: "ses_1", gen: 3, models })
 })

@@ -40,15 +40,28 @@ export function signTicket(key: KeyObject, ticket: Ticket, now: Date): Promise<s
     .sign(key)
 }
 
-/** What a sandbox of one generation holds: a token for its room, or for its model calls. Fencing ends both. */
-export function signSandboxToken(
+type Place = { sessionId: string; generation: number }
+
+/** What a sandbox of one generation shows its room. Fencing ends it. */
+export function signRunnerToken(
   key: KeyObject,
-  kind: "runner" | "model",
-  { sessionId, generation }: { sessionId: string; generation: number },
+  { sessionId, generation }: Place,
   now: Date,
 ): Promise<string> {
-  return unsigned(TOKEN_TYPE[kind], { gen: generation }, now)
-    .setAudience(kind === "runner" ? sessionAudience(sessionId) : BROKER_AUDIENCE)
+  return unsigned(TOKEN_TYPE.runner, { gen: generation }, now)
+    .setAudience(sessionAudience(sessionId))
+    .setSubject(sessionId)
+    .sign(key)
+}
+
+/** What the same sandbox calls these models with, by their ids. Fencing ends it too. */
+export function signModelToken(
+  key: KeyObject,
+  { sessionId, generation, models }: Place & { models: readonly string[] },
+  now: Date,
+): Promise<string> {
+  return unsigned(TOKEN_TYPE.model, { gen: generation, models }, now)
+    .setAudience(BROKER_AUDIENCE)
     .setSubject(sessionId)
     .sign(key)
 }

@@ -1,6 +1,6 @@
 import type { KeyObject } from "node:crypto"
 import { type SandboxModel, type SandboxSpec, sandboxSpecSchema } from "#protocol/sandbox-spec"
-import { signSandboxToken } from "../auth/tokens.ts"
+import { signModelToken, signRunnerToken } from "../auth/tokens.ts"
 
 export type SpecRequest = {
   sessionId: string
@@ -19,8 +19,8 @@ export async function buildSpec(
   now: Date,
 ): Promise<SandboxSpec> {
   const [runnerToken, modelToken] = await Promise.all([
-    signSandboxToken(key, "runner", request, now),
-    signSandboxToken(key, "model", request, now),
+    signRunnerToken(key, request, now),
+    signModelToken(key, { ...request, models: request.models.map(({ id }) => id) }, now),
   ])
   return sandboxSpecSchema.parse({ ...request, runnerToken, modelToken })
 }

@@ -24,6 +24,12 @@ import { StubUpstream, type UpstreamCall } from "./stub-upstream.ts"
 /** Stands for the platform's key at every provider; it must never come back out. */
 const CANARY = "sk-canary-7f3a9c51e8d24b60"
 const MEGABYTE = 1024 * 1024
+const PROVIDERS = ["openai", "anthropic", "compatible", "openrouter", "acme"]
+/** The models that the session's token is good for. */
+const OFFERED = [
+  ...PROVIDERS.flatMap((provider) => [`${provider}/gpt-9`, `${provider}/m`]),
+  ...["scripted/demo", "scripted-responses/demo", "scripted-messages/demo"],
+]
 
 const keys = testKeys()
 const signer = serverSigner(keys)
@@ -57,7 +63,7 @@ beforeAll(async () => {
     },
   })
   await callRoom(rooms, signer, sessionId, fence(1))
-  token = await signer.sandboxToken("model", sessionId)
+  token = await signer.modelToken(sessionId, OFFERED)
 })
 
 afterEach(() => {
@@ -276,6 +282,20 @@ describe("the request", () => {
     expect(sent.megabytes).toBeLessThan(200)
   })
 
+  test("for a model that the session was not given is refused before the provider hears of it", async () => {
+    let calls = 0
+    upstream.answer = () => {
+      calls += 1
+    }
+    const body = call({ model: "gpt-9-pro" })
+    expect(await refusalOf(await ask({ body }))).toEqual({
+      status: 400,
+      reason: "model-not-offered",
+      message: expect.stringContaining("openai/gpt-9-pro"),
+    })
+    expect(calls).toBe(0)
+  })
+
   test.each(["", "[]", "{", '{"stream":true}', '{"model":7}', '{"model":"a\\u0000b"}', "null"])(
     "that names no model is refused: %s",
     async (body) => {
@@ -481,7 +501,7 @@ describe("usage", () => {
 })
 
 describe("a token", () => {
-  const claims = (over: object = {}) => ({ gen: 1, ...over })
+  const claims = (over: object = {}) => ({ gen: 1, models: OFFERED, ...over })
   const signed = (typ: string, audience: string, over: object = {}) =>
     new SignJWT(claims(over))
       .setProtectedHeader({ alg: "EdDSA", typ })
@@ -526,7 +546,7 @@ describe("a token", () => {
       signed(TOKEN_TYPE.model, BROKER_AUDIENCE)
         .setExpirationTime(Math.floor(Date.now() / 1000) - 120)
         .sign(signer.key),
-    "of a runner": async () => signer.sandboxToken("runner", sessionId),
+    "of a runner": async () => signer.runnerToken(sessionId),
     "of a runner, for the broker": async () =>
       signed(TOKEN_TYPE.runner, BROKER_AUDIENCE).sign(signer.key),
     "that is a ticket": async () => signer.ticket(sessionAudience(sessionId)),
@@ -535,8 +555,9 @@ describe("a token", () => {
       signed(TOKEN_TYPE.model, sessionAudience(sessionId)).sign(signer.key),
     "without a generation": async () =>
       signed(TOKEN_TYPE.model, BROKER_AUDIENCE, { gen: undefined }).sign(signer.key),
-    "for something that is no session": async () =>
-      signer.sandboxToken("model", "team_00000001", 1),
+    "without its models": async () =>
+      signed(TOKEN_TYPE.model, BROKER_AUDIENCE, { models: undefined }).sign(signer.key),
+    "for something that is no session": async () => signer.modelToken("team_00000001", OFFERED),
   }
   test.each(Object.entries(forgeries))("%s is refused", async (_name, forge) => {
     const refusal = await refusalOf(await ask({ key: await forge() }))
@@ -551,7 +572,7 @@ describe("a token", () => {
   })
 
   test("of another session does not spend this one's generation", async () => {
-    const other = await signer.sandboxToken("model", newSessionId())
+    const other = await signer.modelToken(newSessionId(), OFFERED)
     expect(await refusalOf(await ask({ key: other }))).toMatchObject({
       status: 401,
       reason: "stale-generation",
@@ -561,7 +582,7 @@ describe("a token", () => {
   test("stops working with the next call after its generation was fenced", async () => {
     const fenced = newSessionId()
     await callRoom(rooms, signer, fenced, fence(1))
-    const key = await signer.sandboxToken("model", fenced)
+    const key = await signer.modelToken(fenced, OFFERED)
     upstream.answer = json(200, {})
     expect((await answerOf(await ask({ key }))).status).toBe(200)
     await callRoom(rooms, signer, fenced, fence(2))
@@ -574,7 +595,7 @@ describe("a token", () => {
   test("stops working with the next call after its session ended", async () => {
     const ended = newSessionId()
     await callRoom(rooms, signer, ended, fence(1))
-    const key = await signer.sandboxToken("model", ended)
+    const key = await signer.modelToken(ended, OFFERED)
     upstream.answer = json(200, {})
     expect((await answerOf(await ask({ key }))).status).toBe(200)
     const reason = { reason: "ended", message: "Somebody ended the session." }

@@ -59,7 +59,7 @@ afterAll(async () => {
 
 test("the client of docs/protocol.md follows a session as it stands there", async () => {
   await callRoom(rooms, signer, sessionId, fence(1))
-  const runner = new TestRunner(rooms, sessionId, await signer.sandboxToken("runner", sessionId))
+  const runner = new TestRunner(rooms, sessionId, await signer.runnerToken(sessionId))
   await runner.connect()
   runner.post({ report: { type: "boot.ready", generation: 1, baseCommit: "a", branch: "main" } })
   await startClient()

@@ -96,10 +96,10 @@ describe("[A1] a viewer's ticket", () => {
     "for another session": () => signer.ticket(sessionAudience(newSessionId())),
     "for a team's bus": () => signer.ticket("bus:team_00000001"),
     "that is no JWT": async () => "garbage",
-    "that is a runner's token": () => signer.sandboxToken("runner", sessionId),
+    "that is a runner's token": () => signer.runnerToken(sessionId),
     "that is a runner's token with a ticket's claims": () =>
       ticketJwt(TOKEN_TYPE.runner, audience).sign(signer.key),
-    "that is a model token": () => signer.sandboxToken("model", sessionId),
+    "that is a model token": () => signer.modelToken(sessionId, []),
     "that is good for model calls": () =>
       ticketJwt(TOKEN_TYPE.ticket, BROKER_AUDIENCE).sign(signer.key),
     "signed by somebody else": async () =>
@@ -191,29 +191,29 @@ describe("a runner's token", () => {
   })
 
   test("opens a socket for its generation", async () => {
-    expect(await runnerClose(await signer.sandboxToken("runner", sessionId, 2))).toMatchObject({
+    expect(await runnerClose(await signer.runnerToken(sessionId, 2))).toMatchObject({
       code: 4400,
       protocol: SUBPROTOCOL,
     })
   })
 
   test("of a fenced generation is turned away for good", async () => {
-    const token = await signer.sandboxToken("runner", sessionId, 1)
+    const token = await signer.runnerToken(sessionId, 1)
     expect(await runnerClose(token)).toMatchObject({ code: 4409 })
   })
 
   test("of a generation that the room has not heard of yet may try again", async () => {
-    const token = await signer.sandboxToken("runner", sessionId, 3)
+    const token = await signer.runnerToken(sessionId, 3)
     expect(await runnerClose(token)).toMatchObject({ code: 1013 })
   })
 
   test("of another session, of another kind or forged is refused", async () => {
     const other = newSessionId()
     const tokens = [
-      await signer.sandboxToken("runner", other, 2),
-      await signer.sandboxToken("model", sessionId, 2),
+      await signer.runnerToken(other, 2),
+      await signer.modelToken(sessionId, [], 2),
       await signer.ticket(sessionAudience(sessionId)),
-      await serverSigner({ ...keys, server: keys.rooms }).sandboxToken("runner", sessionId, 2),
+      await serverSigner({ ...keys, server: keys.rooms }).runnerToken(sessionId, 2),
       "garbage",
     ]
     for (const token of tokens) expect(await runnerClose(token)).toMatchObject({ code: 4401 })
@@ -224,7 +224,7 @@ describe("a runner's token", () => {
     await callRoom(rooms, signer, ended, fence(1))
     const reason = { reason: "ended", message: "Somebody ended the session." }
     await callRoom(rooms, signer, ended, { call: "end", reason })
-    const token = await signer.sandboxToken("runner", ended, 1)
+    const token = await signer.runnerToken(ended, 1)
     expect(await runnerClose(token, ended)).toMatchObject({ code: 4410 })
     await expectAdmitted(ended, await signer.ticket(sessionAudience(ended)))
   })
@@ -263,7 +263,7 @@ describe("a call of the server", () => {
       "garbage",
       await serverSigner({ ...keys, server: keys.rooms }).call(path, body),
       await signer.call(path, body, SERVER_AUDIENCE),
-      await signer.sandboxToken("runner", sessionId),
+      await signer.runnerToken(sessionId),
       await signer.ticket(sessionAudience(sessionId)),
       await signCall(
         signer.key,
@@ -385,7 +385,7 @@ describe("a team's bus", () => {
     const sessionId = newSessionId()
     const ticket = await signer.ticket(sessionAudience(sessionId))
     expect(await closeOf(url(), [SUBPROTOCOL, ticket])).toMatchObject({ code: 4401 })
-    const authorization = `Bearer ${await signer.sandboxToken("runner", sessionId)}`
+    const authorization = `Bearer ${await signer.runnerToken(sessionId)}`
     expect(await closeOf(url(), [SUBPROTOCOL], { authorization })).toMatchObject({ code: 4401 })
   })
 })

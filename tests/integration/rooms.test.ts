@@ -60,7 +60,7 @@ async function runningSession(generation = 1) {
 }
 
 async function connectRunner(sessionId: SessionId, generation = 1): Promise<TestRunner> {
-  const token = await signer.sandboxToken("runner", sessionId, generation)
+  const token = await signer.runnerToken(sessionId, generation)
   const runner = new TestRunner(rooms, sessionId, token, generation)
   opened.push(runner)
   await runner.connect()

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url"
 import { mintId, type SessionId, sessionIdSchema } from "#protocol/ids"
 import { ROOMS_AUDIENCE, sessionAudience } from "#protocol/token"
 import { signingKey, verifyKey } from "../../server/auth/keys.ts"
-import { signCall, signSandboxToken, signTicket } from "../../server/auth/tokens.ts"
+import { signCall, signModelToken, signRunnerToken, signTicket } from "../../server/auth/tokens.ts"
 
 const launcher = fileURLToPath(new URL("../../dev/rooms.ts", import.meta.url))
 const startDeadlineMs = 30_000
@@ -123,8 +123,10 @@ export function serverSigner(keys: TestKeys) {
         },
         new Date(),
       ),
-    sandboxToken: (kind: "runner" | "model", sessionId: string, generation = 1) =>
-      signSandboxToken(key, kind, { sessionId, generation }, new Date()),
+    runnerToken: (sessionId: string, generation = 1) =>
+      signRunnerToken(key, { sessionId, generation }, new Date()),
+    modelToken: (sessionId: string, models: readonly string[], generation = 1) =>
+      signModelToken(key, { sessionId, generation, models }, new Date()),
     call: (path: string, body: string, audience = ROOMS_AUDIENCE) =>
       signCall(key, { audience, path, body }, new Date()),
   }

@@ -63,7 +63,7 @@ async function openRoom(
   const sessionId = newSessionId()
   await callRoom(rooms, signer, sessionId, fence(1))
   const url = rooms.url.replace("http", "ws") + sessionPath(sessionId)
-  const runner = await openRunner(url, await signer.sandboxToken("runner", sessionId))
+  const runner = await openRunner(url, await signer.runnerToken(sessionId))
   await callRoom(rooms, signer, sessionId, { call: "run", claim: CLAIM })
   const counted: Counted = { received: 0, place: { epoch: 0, head: 0 } }
   const sockets = await Promise.all(
