@@ -31,6 +31,7 @@ const names: Named = {
   Item: work.outboxItemSchema,
   Json: text.jsonSchema,
   LogItem: call.logItemSchema,
+  Outage: viewer.outageSchema,
   Person: viewer.personSchema,
   PromptId: ids.promptIdSchema,
   PromptState: entry.promptStateSchema,

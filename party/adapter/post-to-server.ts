@@ -1,4 +1,4 @@
-import type * as z from "zod"
+import * as z from "zod"
 import { claimAnswerSchema, ingestAnswerSchema, staleAnswerSchema } from "#protocol/call"
 import type { Bindings } from "../env.ts"
 import type { PostResult } from "../room/input.ts"
@@ -7,6 +7,11 @@ import { signPost } from "./tokens.ts"
 
 const POST_PATH = "/api/internal/rooms"
 const POST_DEADLINE_MS = 15_000
+
+/** A word of the server's own: it is shown to viewers. */
+const refusalSchema = z.object({
+  error: z.object({ reason: z.string().regex(/^[a-z0-9-]{1,60}$/) }),
+})
 
 type Post = { post: "ingest" | "claim-next"; sessionId: string; body: string }
 
@@ -33,13 +38,20 @@ async function send<Schema extends z.ZodType<object>>(
       signal: late.signal,
     })
     const json: unknown = await answer.json()
-    if (answer.status === 409) return { ok: false, stale: staleAnswerSchema.parse(json) }
+    if (answer.status === 409) {
+      return { ok: false, reason: "stale", stale: staleAnswerSchema.parse(json) }
+    }
     if (answer.ok) return { ok: true, ...schema.parse(json) }
     log("post.refused", { ...what, status: answer.status })
+    const refusal = refusalSchema.safeParse(json)
+    return failed(refusal.success ? refusal.data.error.reason : "server-failed")
   } catch (error) {
-    log("post.failed", { ...what, error: late.signal.aborted ? "late" : String(error) })
+    const isLate = late.signal.aborted
+    log("post.failed", { ...what, error: isLate ? "late" : String(error) })
+    return failed(isLate ? "server-late" : "server-unreachable")
   } finally {
     clearTimeout(timer)
   }
-  return { ok: false, stale: null }
 }
+
+const failed = (reason: string) => ({ ok: false, reason, stale: null }) as const

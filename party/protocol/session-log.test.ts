@@ -49,7 +49,12 @@ function apply(log: SessionLog, ...frames: ToViewerOf<"frame">[]): SessionLog {
 
 function logOf(text: string, seq = 1): SessionLog {
   const upTo = `${EPOCH}:${seq}`
-  const replaying = applyFrame(emptyLog(), { type: "replay", upTo, runner: "connected" })
+  const replaying = applyFrame(emptyLog(), {
+    type: "replay",
+    upTo,
+    runner: "connected",
+    outage: null,
+  })
   if (replaying === "gap") throw new Error("a replay is no gap")
   return apply(replaying, frame(0, seq, { entries: [textAt(seq, text)] }))
 }

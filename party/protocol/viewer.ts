@@ -38,11 +38,20 @@ export type Person = z.infer<typeof personSchema>
 export const runnerLinkSchema = z.enum(["connected", "lost", "absent"])
 export type RunnerLink = z.infer<typeof runnerLinkSchema>
 
+/** Since when, by the room's clock, what happens reaches no history, and why: a stable kebab-case word. */
+export const outageSchema = z.object({ startedAt: z.iso.datetime(), reason: textSchema })
+export type Outage = z.infer<typeof outageSchema>
+
 export const toViewerSchema = z.discriminatedUnion("type", [
   /** First frame of each socket, before any hello. */
   z.object({ type: z.literal("welcome"), protocol: z.int(), epoch: z.int().positive() }),
   /** Answer to hello: everything after `since` follows as frames up to `upTo`, then live ones. */
-  z.object({ type: z.literal("replay"), upTo: cursorSchema, runner: runnerLinkSchema }),
+  z.object({
+    type: z.literal("replay"),
+    upTo: cursorSchema,
+    runner: runnerLinkSchema,
+    outage: outageSchema.nullable(),
+  }),
   /**
    * Answer to hello when the room no longer holds what the viewer lacks: read `timeline.page` until its `upTo` is at
    * least `ingested`, drop what was held of another epoch, then say hello from there.
@@ -63,6 +72,11 @@ export const toViewerSchema = z.discriminatedUnion("type", [
   /** Too much is unseen: nothing more is sent until a `seen` makes room, then the room replays by itself. */
   z.object({ type: z.literal("lag") }),
   z.object({ type: z.literal("runner"), link: runnerLinkSchema }),
+  /**
+   * The history is not being stored at the moment and nothing new is begun: the server cannot be reached or cannot
+   * store. What is running goes on, and is stored afterwards. Null once that is over.
+   */
+  z.object({ type: z.literal("outage"), outage: outageSchema.nullable() }),
   z.object({ type: z.literal("presence"), people: z.array(personSchema) }),
   z.object({ type: z.literal("error"), reason: z.string(), message: z.string() }),
 ])

@@ -238,7 +238,11 @@ test("[D15][R29] while PostgreSQL is down the turn goes on and nothing new is cl
   const { room, runner } = runningRoom(one)
   const failPosts = () => {
     for (const { post } of room.posts.splice(0)) {
-      room.input({ type: "posted", post, result: { ok: false, stale: null } })
+      room.input({
+        type: "posted",
+        post,
+        result: { ok: false, reason: "server-late", stale: null },
+      })
     }
   }
   for (let i = 0; i < 20; i++) {

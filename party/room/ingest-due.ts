@@ -17,7 +17,13 @@ export function ingestNow(step: Step): void {
   if (ingest.failures === 0) ingest.dueAt = step.now
 }
 
-export function retryLater(retry: Retry, now: number): void {
+export function retryLater(retry: Retry, reason: string, now: number): void {
   retry.dueAt = now + Math.min(FIRST_RETRY_MS * 2 ** retry.failures, LONGEST_RETRY_MS)
   retry.failures += 1
+  retry.failure = reason
+}
+
+export function recovered(retry: Retry): void {
+  retry.failures = 0
+  retry.failure = null
 }

@@ -17,7 +17,7 @@ const one = claimOf("one")
 
 const fail = (room: World) => {
   for (const { post } of room.posts.splice(0)) {
-    room.input({ type: "posted", post, result: { ok: false, stale: null } })
+    room.input({ type: "posted", post, result: { ok: false, reason: "server-late", stale: null } })
   }
 }
 
@@ -129,7 +129,7 @@ test("[E5][R34] a stale answer fences the room to the newer generation", () => {
   room.sleep(500)
   room.posts.length = 0
   const stale = { generation: 3, epoch: room.state.meta.log.epoch }
-  room.input({ type: "posted", post: "ingest", result: { ok: false, stale } })
+  room.input({ type: "posted", post: "ingest", result: { ok: false, reason: "stale", stale } })
 
   expect(runner.socket.closed?.code).toBe(CLOSE.superseded)
   expect(storedPrompt(room, "one").state).toBe("interrupted")

@@ -2,7 +2,7 @@ import { MAX_MESSAGE_CHARS } from "../protocol/limits.ts"
 import { fenceTo } from "./access.ts"
 import { assign } from "./dispatch.ts"
 import { type Drop, flush } from "./flush.ts"
-import { retryLater } from "./ingest-due.ts"
+import { recovered, retryLater } from "./ingest-due.ts"
 import type { PostResult, RoomInputOf } from "./input.ts"
 import type { RoomState } from "./state.ts"
 import { note, type Step } from "./step.ts"
@@ -25,7 +25,10 @@ export function postDue(step: Step): void {
     const maxChars = MAX_MESSAGE_CHARS
     step.effects.push({ effect: "post", post: "ingest", epoch, generation, from, head, maxChars })
   }
-  if (canClaim(state) && isDue(claim.dueAt, now)) {
+  // Of a claim that is not wanted any more nobody would learn that its failure is over.
+  if (!canClaim(state)) {
+    if (!claim.underway) recovered(claim)
+  } else if (isDue(claim.dueAt, now)) {
     claim.dueAt = null
     claim.underway = true
     step.effects.push({ effect: "post", post: "claim-next", generation })
@@ -60,12 +63,14 @@ export function takePosted(step: Step, input: RoomInputOf<"posted">): void {
 function takeIngested(step: Step, result: PostResult<{ ingestedSeq: number }>) {
   const { ingest, meta, storedHead } = step.state
   ingest.underway = false
-  if (!result.ok) return failed(step, "ingest", result.stale)
+  if (!result.ok) return failed(step, "ingest", result)
   const ingestedSeq = Math.min(result.ingestedSeq, storedHead)
   // An answer that confirms nothing would be asked for again at once, for ever.
-  if (ingestedSeq <= meta.log.ingestedSeq) return failed(step, "ingest", null)
+  if (ingestedSeq <= meta.log.ingestedSeq) {
+    return failed(step, "ingest", { reason: "nothing-stored", stale: null })
+  }
 
-  ingest.failures = 0
+  recovered(ingest)
   // Nothing new came while it was under way, so what is left did not fit into the batch.
   if (ingestedSeq < storedHead) ingest.dueAt ??= step.now
   meta.log.ingestedSeq = ingestedSeq
@@ -76,23 +81,25 @@ function takeIngested(step: Step, result: PostResult<{ ingestedSeq: number }>) {
 function takeClaimed(step: Step, { result }: RoomInputOf<"posted"> & { post: "claim-next" }) {
   const { claim } = step.state
   claim.underway = false
-  if (!result.ok) return failed(step, "claim", result.stale)
-  claim.failures = 0
+  if (!result.ok) return failed(step, "claim", result)
+  recovered(claim)
   if (result.claim === null) return
   const refusal = assign(step, result.claim)
   if (refusal) note(step, "claim-refused", { reason: refusal.reason })
 }
 
+type Failed = { reason: string; stale: { generation: number } | null }
+
 /** A stale answer tells of a newer generation: this room was passed over and gives its runner up (D9). */
-function failed(step: Step, post: "ingest" | "claim", stale: { generation: number } | null): void {
+function failed(step: Step, post: "ingest" | "claim", { reason, stale }: Failed): void {
   const { state } = step
-  retryLater(state[post], step.now)
+  retryLater(state[post], reason, step.now)
   if (!stale || stale.generation <= state.meta.fence.generation) return
   fenceTo(step, stale.generation, {
     reason: "superseded",
     message: "A newer sandbox took over this session.",
   })
-  state[post].failures = 0
+  recovered(state[post])
   state[post].dueAt = step.now
 }
 

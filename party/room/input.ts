@@ -5,10 +5,13 @@ import type { FromViewer } from "../protocol/viewer.ts"
 import type { Claim, ReportOf } from "../protocol/work.ts"
 import type { Attachment } from "./connection.ts"
 
-/** How a post to the server came out. `stale` is the body of a 409; null for every other failure. */
+/**
+ * How a post to the server came out. `stale` is the body of a 409; null for every other failure. `reason` is a
+ * kebab-case word: the server's own, or what kept it from saying one.
+ */
 export type PostResult<Value> =
   | ({ ok: true } & Value)
-  | { ok: false; stale: { generation: number; epoch: number } | null }
+  | { ok: false; reason: string; stale: { generation: number; epoch: number } | null }
 
 /**
  * Everything that can happen to a room. Connection and reply ids are the adapter's own, unique while they live.

@@ -10,6 +10,7 @@ import type { Effect } from "./effects.ts"
 import { flush } from "./flush.ts"
 import { postDue, takePosted } from "./ingest.ts"
 import type { RoomInput, RoomInputOf } from "./input.ts"
+import { tellOutage } from "./outage.ts"
 import { takeFromRunner } from "./outbox.ts"
 import { readThrough } from "./read-through.ts"
 import type { RoomReader } from "./reader.ts"
@@ -36,6 +37,7 @@ export function reduce(
   if (state.pending.presence) flushSoon(step)
   if (state.flushDueAt !== null && state.flushDueAt <= now) flush(step)
   postDue(step)
+  tellOutage(step)
   setTimers(step)
   return { state, effects: step.effects }
 }

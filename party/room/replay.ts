@@ -1,6 +1,7 @@
 import { type Cursor, formatCursor, parseCursor } from "../protocol/cursor.ts"
 import type { Viewer } from "./connection.ts"
 import { encodeFrames, type Piece } from "./frames.ts"
+import { outageNews } from "./outage.ts"
 import { runnerLink } from "./runner-link.ts"
 import { attachViewer, sendFrame, sendNews } from "./send.ts"
 import type { RoomState } from "./state.ts"
@@ -15,7 +16,8 @@ export function replay(step: Step, viewer: Viewer, since: string) {
   const at = placeOf(state, parseCursor(since))
   if (at === null) return resync(step, viewer)
   const upTo = formatCursor({ epoch: state.meta.log.epoch, seq: state.storedHead })
-  sendNews(step, viewer, { type: "replay", upTo, runner: runnerLink(state) })
+  const { outage } = state
+  sendNews(step, viewer, { type: "replay", upTo, runner: runnerLink(state), outage })
   goLive(step, viewer, at)
 }
 
@@ -24,6 +26,7 @@ export function catchUp(step: Step, viewer: Viewer, at: number) {
   if (at < step.state.meta.log.tail) return resync(step, viewer)
   goLive(step, viewer, at)
   sendNews(step, viewer, { type: "runner", link: runnerLink(step.state) })
+  sendNews(step, viewer, outageNews(step.state))
 }
 
 function goLive(step: Step, viewer: Viewer, at: number): void {

@@ -1,5 +1,6 @@
 import { START } from "../protocol/cursor.ts"
 import { type DraftEntry, type DraftEntryOf, entrySchema } from "../protocol/entry.ts"
+import type { Outage } from "../protocol/viewer.ts"
 import type { Connection } from "./connection.ts"
 import type { ReportRow } from "./effects.ts"
 import type { RoomMeta } from "./meta.ts"
@@ -40,8 +41,16 @@ export type Pending = {
   presence: boolean
 }
 
-/** A post that is repeated until it succeeds; `dueAt` null when there is no need for one. */
-export type Retry = { dueAt: number | null; underway: boolean; failures: number }
+/**
+ * A post that is repeated until it succeeds; `dueAt` null when there is no need for one, `failure` why the last one
+ * failed.
+ */
+export type Retry = {
+  dueAt: number | null
+  underway: boolean
+  failures: number
+  failure: string | null
+}
 
 /** What a room knows. `meta` is what is stored (or will be by the next flush); all else dies with the process. */
 export type RoomState = {
@@ -70,6 +79,8 @@ export type RoomState = {
 
   ingest: Retry
   claim: Retry
+  /** What viewers were told of failing posts. */
+  outage: Outage | null
   tickAt: number | null
   alarmAt: number | null
   /** An alarm is needed and not set yet: when it will be. */
@@ -109,8 +120,9 @@ export function initialState(
     runnerHeardAt: now,
     acceptanceAsked: false,
     asks: new Map(),
-    ingest: { dueAt: null, underway: false, failures: 0 },
-    claim: { dueAt: null, underway: false, failures: 0 },
+    ingest: { dueAt: null, underway: false, failures: 0, failure: null },
+    claim: { dueAt: null, underway: false, failures: 0, failure: null },
+    outage: null,
     tickAt: null,
     alarmAt: null,
     alarmWaitsUntil: null,

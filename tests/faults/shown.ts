@@ -1,6 +1,6 @@
 import type { Entry } from "#protocol/entry"
 import type { SessionLog } from "#protocol/session-log"
-import type { RunnerLink, ToViewer } from "#protocol/viewer"
+import type { Outage, RunnerLink, ToViewer } from "#protocol/viewer"
 import { canonical } from "./canonical.ts"
 
 /** All that one viewer was ever shown, and what of it must never be seen. */
@@ -13,6 +13,8 @@ export class Shown {
   /** When frames arrived, on the same clock. */
   readonly frames: number[] = []
   readonly links: { link: RunnerLink; at: number }[] = []
+  /** What the room said of posts that fail, each change of it. */
+  readonly outages: { outage: Outage | null; at: number }[] = []
   readonly #lengths = new Map<string, number>()
   readonly #mayShrink = new Set<string>()
 
@@ -20,12 +22,19 @@ export class Shown {
     return this.links.at(-1)?.link
   }
 
+  /** Why the history is not being stored at the moment, as this viewer knows. */
+  get outage(): Outage | null {
+    return this.outages.at(-1)?.outage ?? null
+  }
+
   /** What arrived, and the log that it was applied to. */
   note(message: ToViewer, log: SessionLog): void {
     if (message.type === "replay") {
       this.replays.push(performance.now())
       this.#linked(message.runner)
+      this.#told(message.outage)
     } else if (message.type === "runner") this.#linked(message.link)
+    else if (message.type === "outage") this.#told(message.outage)
     else if (message.type === "frame") {
       this.frames.push(performance.now())
       for (const entry of message.entries ?? []) this.#keep(entry)
@@ -43,6 +52,11 @@ export class Shown {
 
   #linked(link: RunnerLink): void {
     if (this.link !== link) this.links.push({ link, at: performance.now() })
+  }
+
+  #told(outage: Outage | null): void {
+    if (this.outage?.startedAt !== outage?.startedAt)
+      this.outages.push({ outage, at: performance.now() })
   }
 
   #keep(entry: Entry): void {

@@ -48,6 +48,15 @@ export function checkSame(world: World, server: ModelServer, viewers: ModelViewe
   }
 }
 
+/** D15: every viewer knows whether posts fail, however it was held up meanwhile. */
+export function checkOutage(world: World, viewers: ModelViewer[]): void {
+  const expected = JSON.stringify(world.state.outage)
+  for (const { outage } of viewers) {
+    const told = JSON.stringify(outage)
+    if (told !== expected) throw new Error(`[D15] a viewer was told ${told}, it is ${expected}`)
+  }
+}
+
 /** I4: every attempt was executed at most once and has ended; D14: what came back was not executed. */
 export function checkAttempts(server: ModelServer, runners: ModelRunner[]): void {
   const executed = runners.flatMap((runner) => runner.executed)

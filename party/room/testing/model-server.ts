@@ -56,7 +56,7 @@ export class ModelServer {
   answer(fate: "works" | "fails" | "answer-lost" = "works"): void {
     const post = this.#world.posts.shift()
     if (!post) return
-    const failed = { ok: false as const, stale: null }
+    const failed = { ok: false as const, reason: "server-late", stale: null }
     if (post.post === "ingest") {
       const worked = fate === "fails" ? failed : this.#guard(post, () => this.#ingest(post))
       const result = fate === "answer-lost" ? failed : worked
@@ -72,7 +72,9 @@ export class ModelServer {
   #guard<Value>(post: RoomPost, work: () => Value): PostResult<Value> {
     const { generation, epoch } = this
     const isStale = post.generation < generation || (post.post === "ingest" && post.epoch < epoch)
-    return isStale ? { ok: false, stale: { generation, epoch } } : { ok: true, ...work() }
+    return isStale
+      ? { ok: false, reason: "stale", stale: { generation, epoch } }
+      : { ok: true, ...work() }
   }
 
   #ingest({ epoch, from, to, items }: RoomPostOf<"ingest">) {

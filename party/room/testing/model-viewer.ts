@@ -8,7 +8,7 @@ import {
   sinceOf,
 } from "../../protocol/session-log.ts"
 import { PROTOCOL_VERSION } from "../../protocol/version.ts"
-import { type ToViewer, toViewerSchema } from "../../protocol/viewer.ts"
+import { type Outage, type ToViewer, toViewerSchema } from "../../protocol/viewer.ts"
 import type { ModelServer } from "./model-server.ts"
 import { ticketOf } from "./samples.ts"
 import { type Socket, say, type World } from "./world.ts"
@@ -17,6 +17,8 @@ import { type Socket, say, type World } from "./world.ts"
 export class ModelViewer {
   log: SessionLog = emptyLog()
   socket: Socket | null = null
+  /** What it was told last of posts that fail. */
+  outage: Outage | null = null
   #asked = false
   #received = 0
   readonly #world: World
@@ -66,6 +68,7 @@ export class ModelViewer {
     if (message.type === "welcome") return this.#hello()
     if (message.type === "resync") return this.#resync(message.ingested)
     if (message.type === "replay") this.#asked = false
+    if (message.type === "replay" || message.type === "outage") this.outage = message.outage
     if (message.type === "frame" && this.#asked) return
     const before = this.log
     const texts = new Map(openTexts(before.entries))

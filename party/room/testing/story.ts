@@ -2,6 +2,7 @@ import {
   checkAcknowledged,
   checkAttempts,
   checkComplete,
+  checkOutage,
   checkSame,
   checkTexts,
 } from "./invariants.ts"
@@ -87,6 +88,7 @@ export class Story {
 
   checkEnd(): void {
     this.checkAlways()
+    checkOutage(this.world, this.viewers)
     checkSame(this.world, this.server, this.viewers)
     checkAttempts(this.server, this.runners)
     for (const runner of this.runners) checkTexts(this.world, this.server, runner)

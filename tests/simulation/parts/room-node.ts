@@ -235,7 +235,7 @@ export class RoomNode {
     const { server, sessionId } = this
     if (!server || !sessionId) throw new Error("a room posts before its session exists")
     const carried: RoomPost = { ...JSON.parse(JSON.stringify(post)), sessionId }
-    const failed = { ok: false, stale: null } as const
+    const failed = { ok: false, reason: "server-late", stale: null } as const
     const call = <Value>(serve: () => Promise<PostResult<Value>>) =>
       this.#network
         .call("room-web", carried.post, POST_DEADLINE_MS, serve)

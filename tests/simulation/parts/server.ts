@@ -136,13 +136,13 @@ export class Web implements AnswerPost {
       this.ends.set(name, known.set(item.seq, item.report.state))
     }
     const result = await this.#run("ingest", () => ingestLog(this.#context, post))
-    if (result.kind === "stale") return { ok: false as const, stale: result }
+    if (result.kind === "stale") return { ok: false as const, reason: "stale", stale: result }
     return { ok: true as const, ingestedSeq: result.ingestedSeq }
   }
 
   async claimNext(post: Parameters<AnswerPost["claimNext"]>[0]) {
     const result = await this.#run("claim-next", () => claimForRoom(this.#context, post))
-    if (result.kind === "stale") return { ok: false as const, stale: result }
+    if (result.kind === "stale") return { ok: false as const, reason: "stale", stale: result }
     return { ok: true as const, claim: result.claim }
   }
 
