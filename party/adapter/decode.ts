@@ -36,8 +36,13 @@ function decode<Message>(
     return parsed.success
       ? { ok: true, value: parsed.data }
       : { ok: false, problem: firstProblem(parsed.error) }
-  } catch {
-    return { ok: false, problem: "Messages are JSON." }
+  } catch (error) {
+    if (error instanceof SyntaxError) return { ok: false, problem: "Messages are JSON." }
+    // The stack ends before the message does.
+    if (error instanceof RangeError) {
+      return { ok: false, problem: "The message is nested too deeply." }
+    }
+    throw error
   }
 }
 

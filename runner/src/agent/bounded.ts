@@ -8,6 +8,11 @@ export const MAX_TEXT_UNITS = 512 * 1024
 /** Most characters of what a tool was given; the rest is cut, as it stands in the workspace anyway. */
 const MAX_INPUT_CHARS = 128 * 1024
 
+/** Levels of lists and objects in what a tool was given; whoever checks or encodes JSON goes down one call a level. */
+const MAX_INPUT_DEPTH = 64
+
+const TOO_DEEP = "… (nested too deeply)"
+
 const MAX_TITLE_CHARS = 500
 
 export type BoundedOutput = { output: string; truncated: boolean; bytes: number }
@@ -35,20 +40,24 @@ export const isHighSurrogate = (unit: number) => unit >= 0xd800 && unit <= 0xdbf
 
 type Json = z.infer<typeof jsonSchema>
 
-/** Any value as storable JSON of bounded size: long texts lose their tails, long lists and objects their ends. */
+/**
+ * Any value as storable JSON of bounded size and depth: long texts lose their tails, long lists and objects their ends,
+ * and what is nested too deeply is replaced by a short text.
+ */
 export function boundJson(value: unknown): Json {
   const budget = { chars: MAX_INPUT_CHARS }
-  return jsonSchema.parse(bound(value, budget) ?? null)
+  return jsonSchema.parse(bound(value, budget, MAX_INPUT_DEPTH) ?? null)
 }
 
-function bound(value: unknown, budget: { chars: number }): unknown {
+function bound(value: unknown, budget: { chars: number }, depth: number): unknown {
   if (typeof value === "string") return boundString(value, budget)
   if (value === null || typeof value !== "object") return jsonScalar(value)
+  if (depth === 0) return TOO_DEEP
   const items: [string, unknown][] = []
   for (const [key, inner] of Object.entries(value)) {
     if (budget.chars <= 0) break
     budget.chars -= key.length + 4
-    items.push([key, bound(inner, budget)])
+    items.push([key, bound(inner, budget, depth - 1)])
   }
   return Array.isArray(value) ? items.map(([, inner]) => inner ?? null) : Object.fromEntries(items)
 }
