@@ -76,7 +76,7 @@ test("while prompts wait the next sandbox is asked for, up to three losses in a 
   for (const generation of [1, 2, 3]) {
     if (generation > 1) await run("start-sandbox", { sessionId, generation })
     lose(sessionId, generation)
-    await run("check-sandbox", { sessionId, generation })
+    await run("check-sandbox", { sessionId, generation, isGone: true })
     expect(await sandboxOf(sessionId, generation)).toMatchObject({ state: "stopping" })
   }
   expect(await sandboxOf(sessionId, 3)).not.toBeNull()
@@ -93,7 +93,7 @@ test("losses between which prompts were carried out do not add up", async () => 
     const done = { state: "succeeded", generation, endedAt: ctx.now() } as const
     await db.attempt.updateMany({ where: { promptId }, data: done })
     lose(sessionId, generation)
-    await run("check-sandbox", { sessionId, generation })
+    await run("check-sandbox", { sessionId, generation, isGone: true })
   }
   expect(await sandboxOf(sessionId, 4)).toMatchObject({ state: "requested" })
 })

@@ -8,7 +8,8 @@ const sandbox = z.object({ sessionId: z.string(), generation: z.int().positive()
 export const jobPayloads = {
   "start-sandbox": sandbox,
   "sandbox-deadline": sandbox,
-  "check-sandbox": sandbox,
+  /** `isGone`: the machine was already found gone. */
+  "check-sandbox": sandbox.extend({ isGone: z.boolean().optional() }),
   "stop-sandbox": sandbox,
   /** Tells the room of a claim it has not taken, or that there may be something to claim. */
   deliver: session,

@@ -122,9 +122,32 @@ test("[F10] a machine that dies at once is noticed by the check that follows its
   const { sessionId, ref } = await requested()
   ctx.provider.script.push("die")
   await run("start-sandbox", ref)
-  expect(await jobs.runWaiting("check-sandbox", sessionId)).toBe(1)
+  for (const _ of ["its runner may have said why", "it did not"]) {
+    expect(await sandboxOf(sessionId)).toMatchObject({ state: "starting", error: null })
+    expect(await jobs.runWaiting("check-sandbox", sessionId)).toBe(1)
+  }
   expect(await sandboxOf(sessionId)).toMatchObject({ error: { reason: "sandbox-lost" } })
   expect(await sandboxOf(sessionId, 2)).toMatchObject({ state: "requested" })
+})
+
+test("[F10] a boot whose failure is told just after its machine is gone keeps that reason, and is not tried again by itself", async () => {
+  const { sessionId, ref } = await requested()
+  ctx.provider.script.push("die")
+  await run("start-sandbox", ref)
+  expect(await jobs.runWaiting("check-sandbox", sessionId)).toBe(1)
+  const error = { reason: "clone-timeout", message: "Cloning took longer than 120 s." }
+  await new TestRoom(ctx, { id: sessionId }).report({
+    type: "boot.phase",
+    generation: 1,
+    phase: "clone",
+    state: "failed",
+    durationMs: 120_000,
+    detail: "",
+    error,
+  })
+  await jobs.runWaiting("check-sandbox", sessionId)
+  expect(await sandboxOf(sessionId)).toMatchObject({ error: { reason: "clone-timeout" } })
+  expect(await db.sandbox.count({ where: { sessionId } })).toBe(1)
 })
 
 test("a session whose rooms cannot be reached says so, gets no machine, and goes on when they are back", async () => {
