@@ -8,7 +8,7 @@ import { assertInvariants } from "./invariants.ts"
 import { command, scripted } from "./script.ts"
 import { seeds } from "./seeds.ts"
 
-const ROUNDS = Math.min(50, 5 * seeds.length)
+const ROUNDS = Math.min(50, 3 * seeds.length)
 /** In every so many rounds both send the same prompt under the same id. */
 const SAME_ID_EVERY = 5
 const DONE_WITHIN_MS = 280_000
