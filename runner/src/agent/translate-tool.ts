@@ -24,6 +24,8 @@ export function translateTool(
   const before = state.tools.get(key)
   const entry = toolEntry(state, key, part)
   const sent = before?.entry
+  // What was said before the agent's messages were read may be heard after them.
+  if (sent && isEnded(sent) && !isEnded(entry)) return { state, entries: [] }
   if (sent && before.waiting === null && isSame(sent, entry)) return { state, entries: [] }
   const early = before !== undefined && nowMs - before.emittedAtMs < TOOL_UPDATE_MS
   const wait = early && sent?.state === "running" && entry.state === "running"
@@ -59,7 +61,7 @@ export function closeTools(state: TurnState, nowMs: number, sentence: string): T
   const entries: ToolEntry[] = []
   for (const [key, call] of state.tools) {
     const last = call.waiting ?? call.entry
-    if (last.state === "completed" || last.state === "error") continue
+    if (isEnded(last)) continue
     const entry: ToolEntry = {
       ...last,
       state: "error",
@@ -127,6 +129,8 @@ function keptBytes(path: unknown): number {
     return 0
   }
 }
+
+const isEnded = ({ state }: ToolEntry) => state === "completed" || state === "error"
 
 const instant = (ms: number | undefined) => (ms === undefined ? null : new Date(ms).toISOString())
 

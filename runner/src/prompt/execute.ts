@@ -34,10 +34,13 @@ export async function leave(options: ExecuteOptions): Promise<Ending> {
   const { agent, live } = options
   const sessionId = await options.openSession()
   const turn = startTurn(options, sessionId)
-  const isIdle = (await agent.calls.status(sessionId)) === "idle"
+  const isIdle = await turn.beforeLive(async () => {
+    if ((await agent.calls.status(sessionId)) === "idle") return true
+    turn.begun()
+    await turn.catchUp()
+    return false
+  })
   if (isIdle) return end(options, turn, sessionId, { type: "left-behind" })
-  turn.begun()
-  await turn.catchUp()
   if (live.attempt.state === "journalled") options.started()
   return end(options, turn, sessionId, await turn.over)
 }

@@ -68,6 +68,9 @@ export class Turn {
   #wrote = false
   #askedAtMs = performance.now()
   #isOver = false
+  /** Comparisons with the agent's own messages that are under way, and what the agent said meanwhile. */
+  #comparisons = 0
+  #held: AgentEvent[] = []
 
   constructor(options: TurnOptions) {
     const { agent, emit, attempt, sessionId } = options
@@ -79,7 +82,10 @@ export class Turn {
     this.#settle = over.resolve
     this.#ticker = setInterval(() => this.#tick(), tickMs)
     this.#unsubscribe = agent.subscribe({
-      event: (event) => this.#take(event),
+      event: (event) => {
+        if (this.#comparisons > 0) this.#held.push(event)
+        else this.#take(event)
+      },
       gap: () => void this.#reconcile(() => this.catchUp()),
       down: (sentence) => this.end({ type: "down", sentence }),
     })
@@ -111,25 +117,40 @@ export class Turn {
   }
 
   /** Emits whatever the agent's own messages have that was not emitted yet. */
-  async resync(): Promise<AgentMessage[]> {
-    const { calls } = this.#options.agent
-    const { sessionId, attempt } = this.#options
-    const messages = await calls.messagesFrom(sessionId, attempt.messageId)
-    this.#compare(messages)
-    for (const child of this.sessionIds) {
-      if (child !== sessionId) this.#compare(await calls.messagesFrom(child, null))
+  resync(): Promise<AgentMessage[]> {
+    return this.beforeLive(async () => {
+      const { calls } = this.#options.agent
+      const { sessionId, attempt } = this.#options
+      const messages = await calls.messagesFrom(sessionId, attempt.messageId)
+      this.#compare(messages)
+      for (const child of this.sessionIds) {
+        if (child !== sessionId) this.#compare(await calls.messagesFrom(child, null))
+      }
+      return messages
+    })
+  }
+
+  /** What the agent says during `work` comes after what `work` emits (E8). */
+  async beforeLive<Result>(work: () => Promise<Result>): Promise<Result> {
+    this.#comparisons += 1
+    try {
+      return await work()
+    } finally {
+      this.#comparisons -= 1
+      if (this.#comparisons === 0) for (const event of this.#held.splice(0)) this.#take(event)
     }
-    return messages
   }
 
   /**
    * After events may have been missed. Texts in the middle cannot be continued, since pieces say no place; they become
    * whole at their ends.
    */
-  async catchUp(): Promise<void> {
-    this.#state = tearTexts(this.#state)
-    await this.resync()
-    this.#state = tearTexts(this.#state)
+  catchUp(): Promise<void> {
+    return this.beforeLive(async () => {
+      this.#state = tearTexts(this.#state)
+      await this.resync()
+      this.#state = tearTexts(this.#state)
+    })
   }
 
   /** Ends the texts that the agent left open, as far as they came. */
