@@ -1,8 +1,8 @@
 import { afterAll, expect, test } from "vitest"
 import { promptIdSchema, sessionIdSchema } from "#protocol/ids"
 import { claimForRoom } from "../domain/dispatch/index.ts"
-import { sendPrompt, stopPrompt } from "../domain/prompts/index.ts"
-import { createSession } from "../domain/sessions/index.ts"
+import { retryPrompt, sendPrompt, stopPrompt } from "../domain/prompts/index.ts"
+import { createSession, wakeSession } from "../domain/sessions/index.ts"
 import { sandboxId } from "../sandbox/provider.ts"
 import { testDatabase } from "../testing/database.ts"
 import { createOwner, newPromptId, TestRoom } from "../testing/factories.ts"
@@ -119,6 +119,39 @@ test("a claim that its room never had goes back to the queue when it is fenced o
   expect(await attemptOf(promptId)).toMatchObject({ state: "interrupted" })
   const prompt = await db.prompt.findUniqueOrThrow({ where: { id: promptId } })
   expect(prompt).toMatchObject({ state: "queued", endedAt: null })
+})
+
+test("[D13] a prompt whose claims never reach a room is tried three times, then ends with a reason until it is retried", async () => {
+  const { owner, sessionId, promptId, room } = await working()
+  const prompt = () => db.prompt.findUniqueOrThrow({ where: { id: promptId } })
+  const loseClaimed = async (generation: number) => {
+    lose(sessionId, generation)
+    await run("check-sandbox", { sessionId, generation })
+    await jobs.runWaiting("stop-sandbox", sessionId)
+  }
+  const claimAgain = async (generation: number) => {
+    await wakeSession(owner, { sessionId })
+    await run("start-sandbox", { sessionId, generation })
+    room.generation = generation
+    await room.ready()
+    const claimed = await claimForRoom(ctx, { post: "claim-next", sessionId, generation })
+    expect(claimed).toMatchObject({ kind: "claim", claim: { promptId, attempt: generation } })
+  }
+  await loseClaimed(1)
+  await claimAgain(2)
+  await loseClaimed(2)
+  expect(await prompt()).toMatchObject({ state: "queued" })
+  await claimAgain(3)
+  await loseClaimed(3)
+  expect(await prompt()).toMatchObject({
+    state: "interrupted",
+    error: { reason: "prompt-undelivered" },
+  })
+
+  await retryPrompt(owner, { promptId: promptIdSchema.parse(promptId) })
+  await claimAgain(4)
+  await loseClaimed(4)
+  expect(await prompt()).toMatchObject({ state: "queued", endedAt: null })
 })
 
 test("[D12] a claim that its room never had and that was asked to stop ends stopped", async () => {
