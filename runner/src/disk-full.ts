@@ -10,11 +10,11 @@ export const DISK_FULL: Failure = {
 /** With less than this even a small database cannot grow. */
 const LEAST_BYTES = 64 * 1024
 
-/** Whether the disk of a directory takes nothing more. What cannot be known counts as no. */
-export async function isDiskFull(directory: string): Promise<boolean> {
+/** Whether the disk of a directory takes no more than this. What cannot be known counts as no. */
+export async function isDiskFull(directory: string, leastBytes = LEAST_BYTES): Promise<boolean> {
   try {
     const { bavail, bsize } = await statfs(directory)
-    return bavail * bsize < LEAST_BYTES
+    return bavail * bsize < leastBytes
   } catch {
     return false
   }

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { once } from "node:events"
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from "node:fs"
 import { createServer, type Server } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -14,7 +14,7 @@ import { GitRepository } from "../../runner/src/testing/git-repository.ts"
 import { FaultStack } from "../faults/fault-stack.ts"
 import { processesOf } from "../faults/processes.ts"
 import { until } from "../faults/until.ts"
-import { BOOT_WITHIN_MS, bash, SessionDriver, scripted } from "./session-driver.ts"
+import { BOOT_WITHIN_MS, bash, SessionDriver, scripted, TURN_WITHIN_MS } from "./session-driver.ts"
 import { canMount, onSmallDisk, type SmallDisk } from "./small-disk.ts"
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url))
@@ -241,6 +241,30 @@ describe("a stack whose sandboxes lack something", () => {
         await session.wake()
         const first = await session.firstPromptId()
         expect(await session.ended(first, BOOT_WITHIN_MS)).toMatchObject({ state: "succeeded" })
+        await session.terminate()
+      }),
+  )
+
+  testOnDisk(
+    "[F16] a disk that fills under an agent that then answers no more: the turn ends with the reason all the same",
+    () =>
+      onDisk("200m", async () => {
+        const session = await SessionDriver.create(stack, { repoUrl })
+        await session.ended(await session.firstPromptId(), BOOT_WITHIN_MS)
+        const promptId = await session.send(
+          scripted({ say: "Before. " }, bash("cat /dev/zero > filler; sleep 600")),
+        )
+        await until("the disk to be full", TURN_WITHIN_MS, () => {
+          const { bavail, bsize } = statfsSync(session.directory)
+          return bavail * bsize < 64 * 1024
+        })
+        const server = session.processes().find(({ command }) => command.includes("opencode serve"))
+        signal(server?.pid ?? 0, "SIGSTOP")
+        const full = await session.ended(promptId, BOOT_WITHIN_MS)
+        expect(full).toMatchObject({ state: "failed", error: { reason: "disk-full" } })
+        rmSync(join(session.directory, "workspace/filler"))
+        const next = await session.send(scripted({ say: "Room again." }))
+        expect(await session.ended(next, BOOT_WITHIN_MS)).toMatchObject({ state: "succeeded" })
         await session.terminate()
       }),
   )

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import type { SandboxSpec } from "#protocol/sandbox-spec"
+import { isDiskFull } from "../disk-full.ts"
 import type { Log } from "../log.ts"
 import { agentConfig } from "./config.ts"
 import { findInstructions } from "./instructions.ts"
@@ -17,6 +18,9 @@ const restartPausesMs = [0, 1_000, 5_000]
 /** A process that dies this young is likely to do so again. */
 const shortLifeMs = 10_000
 const shortLifePausesMs = [5_000, 5_000, 5_000]
+
+/** What its database and logs take while it starts. */
+const leastBytes = 16 * 1024 * 1024
 
 export type AgentListener = {
   event(event: AgentEvent): void
@@ -118,6 +122,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       await sleep(pauseMs)
       if (closed) throw new Error("The agent is closed.")
       try {
+        // On a full disk its start does not fail, it hangs until its deadline.
+        if (await isDiskFull(options.home, leastBytes)) throw new Error("The disk is full")
         running = await start(options)
         watch(running)
         return

@@ -18,7 +18,8 @@ export async function endWork(
     await within(deadlineMs, abortAll(agent, sessionIds, deadlineMs))
   } catch (error) {
     log("the agent does not stop and is killed", { error: String(error) })
-    await agent.restart()
+    // One that does not come up again does nothing either, and the turn has its own reason to tell.
+    await agent.restart().catch((failed) => log("the agent stays down", { error: String(failed) }))
   }
 }
 

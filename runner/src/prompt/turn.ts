@@ -7,6 +7,7 @@ import { closeTexts, resendTexts, tearTexts } from "../agent/translate-text.ts"
 import { closeTools, dueTools, toolsAtWork } from "../agent/translate-tool.ts"
 import { startTurnState, type TurnState } from "../agent/turn-state.ts"
 import type { AgentError, AgentEvent, AgentMessage } from "../agent/wire.ts"
+import { DISK_FULL, isDiskFull } from "../disk-full.ts"
 import type { Log } from "../log.ts"
 import {
   brokeOff,
@@ -16,7 +17,7 @@ import {
   isBrokerAway,
   retryFailure,
 } from "./failures.ts"
-import type { Emit } from "./ports.ts"
+import type { Emit, Workspace } from "./ports.ts"
 import { moved, startWatch, verdict, type Watch } from "./watchdog.ts"
 
 const tickMs = 100
@@ -41,6 +42,7 @@ export type Outcome =
 export type TurnOptions = {
   agent: Pick<Agent, "calls" | "subscribe">
   emit: Emit
+  workspace: Pick<Workspace, "directory">
   log: Log
   attempt: AttemptRef & { turnId: Claim["turnId"]; messageId: string }
   sessionId: string
@@ -303,7 +305,14 @@ export class Turn {
     if (late) this.#giveUp(deadlineFailure(late, deadlines, model))
     else if (this.#watch.started && now - this.#reconciledAtMs > reconcileMs) {
       void this.#reconcile()
+      void this.#checkDisk()
     }
+  }
+
+  /** An agent that could not store a command's end waits for it for ever, and the runner may have nothing to write. */
+  async #checkDisk(): Promise<void> {
+    const isFull = await isDiskFull(this.#options.workspace.directory)
+    if (isFull && !this.#isOver) this.#giveUp(DISK_FULL)
   }
 
   /** Asks the agent what is true. Only an idleness seen twice counts: the first may be older than the prompt. */
