@@ -29,7 +29,12 @@ const BINDING_NAMES = [
   "COMPATIBLE_BASE_URL",
 ]
 
-export type Rooms = { url: string; close: () => Promise<void> }
+export type Rooms = {
+  url: string
+  /** Does what the deployed Worker's cron does each minute; locally nothing does it by itself. */
+  runCron: () => Promise<void>
+  close: () => Promise<void>
+}
 
 /**
  * Runs the rooms' Worker on 127.0.0.1 in one workerd: the runtime of production without wrangler's second process and
@@ -65,7 +70,13 @@ export async function startRooms(options: {
   })
   await miniflare.ready
   const url = await miniflare.unsafeGetDirectURL()
-  return { url: url.origin, close: () => miniflare.dispose() }
+  return { url: url.origin, runCron: () => runCron(miniflare), close: () => miniflare.dispose() }
+}
+
+async function runCron(miniflare: Miniflare): Promise<void> {
+  const worker = await miniflare.getWorker()
+  const { outcome } = await worker.scheduled({ cron: "* * * * *" })
+  if (outcome !== "ok") throw new Error(`The cron of the rooms' Worker ended with ${outcome}`)
 }
 
 async function bundle(): Promise<string> {

@@ -1,5 +1,6 @@
 import { admit, partyOf } from "./adapter/admit.ts"
 import { log } from "./adapter/log.ts"
+import { postTick } from "./adapter/post-tick.ts"
 import { lendModel } from "./broker/broker.ts"
 import { Bus } from "./bus.ts"
 import { bindings, type RoomsEnv } from "./env.ts"
@@ -15,6 +16,9 @@ export default {
       log("request.failed", { error: String(error) })
       return new Response("The rooms failed on this request", { status: 500 })
     }
+  },
+  async scheduled(_controller, env) {
+    await postTick(bindings(env))
   },
 } satisfies ExportedHandler<RoomsEnv>
 
