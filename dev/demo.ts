@@ -12,7 +12,7 @@ const PORTS = 4
 const HOME_PREFIX = "agent-ops-demo-"
 
 const asJson = process.env.JSON === "1"
-const model = process.env.DEMO_MODEL ?? "scripted/demo"
+const model = process.env.DEMO_MODEL || "scripted/demo"
 const write = (text: string) => {
   if (!asJson) process.stdout.write(text)
 }
@@ -20,15 +20,15 @@ const write = (text: string) => {
 const stop = AbortSignal.any([stopSignal(), AbortSignal.timeout(DEMO_DEADLINE_MS)])
 await removeAbandonedStacks(HOME_PREFIX)
 const home = mkdtempSync(join(tmpdir(), HOME_PREFIX))
-const result = await demo().catch((error: unknown) => {
-  console.error(error instanceof Error ? error.message : error)
-  return null
-})
-if (result?.ok) rmSync(home, { recursive: true, force: true })
-else console.error(`The demo did not succeed. Logs and data are kept in ${home}`)
-process.exit(result?.ok ? 0 : 1)
+const outcome = await demo().catch((error: unknown) => failed(messageOf(error)))
+if (asJson) console.log(JSON.stringify(outcome))
+if (outcome.ok) rmSync(home, { recursive: true, force: true })
+else console.error(`${outcome.why}\nThe demo did not succeed. Logs and data are kept in ${home}`)
+process.exit(outcome.ok ? 0 : 1)
 
-async function demo(): Promise<DemoResult | null> {
+type Failure = { ok: false; why: string }
+
+async function demo(): Promise<DemoResult | Failure> {
   write("Starting a private stack…\n")
   const startedAt = performance.now()
   const say = (line: string) => write(`${line}\n`)
@@ -36,24 +36,30 @@ async function demo(): Promise<DemoResult | null> {
   try {
     write(`Ready after ${seconds(performance.now() - startedAt)} at ${stack.line.url}\n\n`)
     const result = await Promise.race([runDemo(stack.line, model, write), stopped()])
-    if (result && asJson) console.log(JSON.stringify(result))
-    else if (result) print(result)
+    if ("diff" in result) print(result)
     return result
   } finally {
     await stack.stop()
   }
 }
 
-async function stopped(): Promise<null> {
+async function stopped(): Promise<Failure> {
   await aborted(stop)
-  console.error("The demo was stopped, or took too long.")
-  return null
+  return failed("The demo was stopped, or took too long.")
+}
+
+function failed(why: string): Failure {
+  return { ok: false, why }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 function print(result: DemoResult): void {
   write(`\n${result.diff}\n\n`)
   write(
-    `The repository's tests in the sandbox: before ${result.testsBefore}, after ${result.testsAfter}\n`,
+    `The repository's tests in the sandbox: before ${result.testsBefore}, after ${result.testsAfter} (${result.testsRun} ran)\n`,
   )
   for (const { phase, durationMs } of result.boot) {
     write(`  ${phase.padEnd(12)} ${durationMs === null ? "–" : seconds(durationMs)}\n`)

@@ -1,4 +1,5 @@
-const FIX = {
+/** The change that mends the repository. */
+export const FIX = {
   from: '  return title.toLowerCase().replace(" ", "-")',
   to: '  return title\n    .toLowerCase()\n    .replace(/[^a-z0-9]+/g, "-")\n    .replace(/^-|-$/g, "")',
 }

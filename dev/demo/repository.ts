@@ -69,21 +69,26 @@ export async function git(cwd: string, ...args: string[]): Promise<string> {
   return stdout
 }
 
-export type TestRun = { passed: boolean; output: string }
+/** `count` is how many tests ran, passed or not. */
+export type TestRun = { passed: boolean; count: number; output: string }
 
 /** Runs the repository's own tests in a directory. */
 export async function runTests(cwd: string): Promise<TestRun> {
   const [command, ...args] = TEST_COMMAND
+  const ran = (passed: boolean, output: string) => {
+    const [, count] = /^# tests (\d+)$/m.exec(output) ?? []
+    return { passed, count: Number(count ?? 0), output }
+  }
   try {
-    const { stdout, stderr } = await run(command, args, {
+    const { stdout } = await run(command, [...args, "--test-reporter=tap"], {
       cwd,
       timeout: COMMAND_DEADLINE_MS,
       env: { NODE_ENV: "test", PATH: process.env.PATH, HOME: cwd },
     })
-    return { passed: true, output: stdout + stderr }
+    return ran(true, stdout)
   } catch (error) {
     if (!(error instanceof Error && "stdout" in error && "code" in error)) throw error
     if (typeof error.code !== "number") throw error
-    return { passed: false, output: String(error.stdout) }
+    return ran(false, String(error.stdout))
   }
 }

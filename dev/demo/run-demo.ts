@@ -6,18 +6,23 @@ import type { SessionLog } from "#protocol/session-log"
 import { apiClient } from "../../server/client.ts"
 import type { StackLine } from "../stack/stack.ts"
 import { watchSession } from "../watch-session.ts"
+import { checkTests } from "./check-tests.ts"
 import { demoPrompt } from "./prompt.ts"
-import { git, makeRepository, runTests } from "./repository.ts"
+import { makeRepository, type TestRun } from "./repository.ts"
 import { Transcript } from "./transcript.ts"
 
 const TURN_DEADLINE_MS = 5 * 60_000
 
 export type DemoResult = {
   ok: boolean
+  /** A sentence when it is not ok. */
+  why: string | null
   sessionId: string
   promptState: string
   testsBefore: "passed" | "failed"
   testsAfter: "passed" | "failed"
+  /** How many tests ran over what the agent left. */
+  testsRun: number
   diff: string
   entries: number
   /** Times in milliseconds, as measured by this client and by the platform. */
@@ -67,15 +72,18 @@ export async function runDemo(
     transcript.end()
     const turnMs = since()
     const promptState = promptEnded(watch.log) ?? "unknown"
-    const { before, after } = await testsInSandbox(stack.home, sessionId)
+    const tests = await checkTests(repository, join(stack.home, "sandboxes", sessionId))
+    const why = whyNot(promptState, tests)
     const diff = await api.changes.diff.query({ sessionId })
     const sandbox = await api.sandbox.get.query({ sessionId })
     return {
-      ok: promptState === "succeeded" && !before && after,
+      ok: why === null,
+      why,
       sessionId,
       promptState,
-      testsBefore: before ? "passed" : "failed",
-      testsAfter: after ? "passed" : "failed",
+      testsBefore: tests.before.passed ? "passed" : "failed",
+      testsAfter: tests.after.passed ? "passed" : "failed",
+      testsRun: tests.after.count,
       diff: diff.files.map((file) => file.patch).join("\n"),
       entries: watch.log.entries.size,
       boot: (sandbox?.phases ?? []).map(({ phase, durationMs }) => ({ phase, durationMs })),
@@ -88,21 +96,14 @@ export async function runDemo(
   }
 }
 
-/** The repository's tests in the session's own sandbox: at the commit the agent began with, and as the agent left it. */
-async function testsInSandbox(home: string, sessionId: string) {
-  const sandbox = join(home, "sandboxes", sessionId)
-  const workspace = join(sandbox, "workspace")
-  const before = join(sandbox, "before")
-  const base = (await git(workspace, "rev-list", "--max-parents=0", "HEAD")).trim()
-  await git(workspace, "worktree", "add", "--detach", "--quiet", before, base)
-  try {
-    return {
-      before: (await runTests(before)).passed,
-      after: (await runTests(workspace)).passed,
-    }
-  } finally {
-    await git(workspace, "worktree", "remove", "--force", before)
+/** Why a demo is no success, as a sentence, or null when it is one. */
+function whyNot(promptState: string, { before, after }: { before: TestRun; after: TestRun }) {
+  if (promptState !== "succeeded") return `The prompt ended as ${promptState}.`
+  if (before.passed) return "The repository's tests passed before the agent began."
+  if (after.count < before.count) {
+    return `Only ${after.count} of the repository's ${before.count} tests ran over what the agent left.`
   }
+  return after.passed ? null : "The repository's tests fail over what the agent left."
 }
 
 function promptEnded(log: SessionLog): string | null {
