@@ -26,7 +26,7 @@ export const brokerCallSchema = z.discriminatedUnion("call", [
 ])
 export type BrokerCall = z.infer<typeof brokerCallSchema>
 
-/** The room's answer to `authorize-model`: who pays for which attempt, or why the token is refused. */
+/** The room's answer to `authorize-model`: the attempt that a call counts for, or why the token is refused. */
 export const modelPermitSchema = z.union([
   z.object({
     ok: z.literal(true),

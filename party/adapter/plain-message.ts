@@ -4,10 +4,10 @@ import type { Delta, FromRunnerOf } from "#protocol/runner"
 import type { OutboxItem } from "#protocol/work"
 
 /**
- * Streamed text and finished parts are nearly all that a runner says, and checking them against the whole schema costs
- * more than everything else that a room does with them. These checks recognise the plain ones; whatever they do not
- * recognise (an unusual kind, a field too many, text that must be made storable) is the schema's to judge. They never
- * accept what the schema would refuse or change.
+ * Streamed text, parts of text and tool calls are nearly all that a runner says, and a room that checked each of them
+ * against the whole schema would be busy with that above all. These checks recognise the plain ones; what they do not
+ * recognise (an unusual kind, an optional field, a field too many, text that must be made storable) is the schema's to
+ * judge. They never accept what the schema would refuse or change.
  */
 export function isPlainMessage(
   value: unknown,

@@ -9,7 +9,7 @@ import {
   storedPrompt,
   ViewerHand,
 } from "./testing/hands.ts"
-import { claimOf, runnerOf, TEAM } from "./testing/samples.ts"
+import { claimOf, runnerOf } from "./testing/samples.ts"
 import { World } from "./testing/world.ts"
 
 const one = claimOf("one")
@@ -92,10 +92,10 @@ test("[D9][R52] the end of a session ends its attempt and its runner; viewers ma
 
 test("[R53] models are for the fenced generation of a running session, on the live attempt's account", () => {
   const { room } = readyRoom()
-  expect(authorize(room, 1)).toEqual({ ok: true, value: { teamId: TEAM, attempt: null } })
+  expect(authorize(room, 1)).toEqual({ ok: true, value: { attempt: null } })
   room.call({ call: "run", claim: one })
   const attempt = { promptId: "one", attempt: 1 }
-  expect(authorize(room, 1)).toEqual({ ok: true, value: { teamId: TEAM, attempt } })
+  expect(authorize(room, 1)).toEqual({ ok: true, value: { attempt } })
 
   fence(room, 2)
   expect(authorize(room, 1)).toMatchObject({ ok: false, error: { reason: "stale-generation" } })

@@ -72,7 +72,7 @@ export function revoke(
   accept(step, replyId, { closed })
 }
 
-/** Whether a sandbox may call a model now, and on whose account. */
+/** Whether a sandbox may call a model now, and for which attempt. */
 export function authorizeModel(step: Step, input: RoomInputOf<"authorize-model">) {
   const { replyId, claims } = input
   const { ended, fence: fenced } = step.state.meta
@@ -81,9 +81,6 @@ export function authorizeModel(step: Step, input: RoomInputOf<"authorize-model">
     return refuse(step, replyId, "stale-generation", "Another sandbox runs this session.")
   }
   const live = liveWork(step.state)
-  const permit: ModelPermit = {
-    teamId: fenced.teamId,
-    attempt: live ? refOf(live.claim) : null,
-  }
+  const permit: ModelPermit = { attempt: live ? refOf(live.claim) : null }
   accept(step, replyId, permit)
 }

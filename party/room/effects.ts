@@ -72,6 +72,5 @@ export type EffectOf<Name extends Effect["effect"]> = Extract<Effect, { effect: 
 
 /** The `value` of the answer to `authorize-model`. */
 export type ModelPermit = {
-  teamId: string
   attempt: { promptId: string; attempt: number } | null
 }

@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from "vitest"
 import { connectDatabase } from "../db.ts"
-import { mintApiKey } from "../domain/api-keys/index.ts"
 import type { SystemContext } from "../domain/context.ts"
+import { createApiKey } from "../testing/api-key.ts"
 import { actingAs, testSystem } from "../testing/context.ts"
 import { createOwner, newSession, TestRoom } from "../testing/factories.ts"
 import { freshSystem } from "../testing/system.ts"
@@ -9,7 +9,7 @@ import { serveTrpc } from "./trpc.ts"
 
 const system = await freshSystem()
 const owner = await createOwner(system)
-const { secret } = await mintApiKey(system, { ...owner, name: "ci", scopes: ["read", "write"] })
+const { secret } = await createApiKey(system, { ...owner, name: "ci", scopes: ["read", "write"] })
 
 const nowhere = connectDatabase("postgresql://u:hunter2@127.0.0.1:9/db")
 afterAll(() => nowhere.$disconnect())

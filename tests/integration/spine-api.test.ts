@@ -6,7 +6,7 @@ import * as z from "zod"
 import { GitRepository } from "../../runner/src/testing/git-repository.ts"
 import { apiClient } from "../../server/client.ts"
 import { connectDatabase, type Database } from "../../server/db.ts"
-import { mintApiKey } from "../../server/domain/api-keys/index.ts"
+import { createApiKey } from "../../server/testing/api-key.ts"
 import { testSystem } from "../../server/testing/context.ts"
 import { createMember, createOwner } from "../../server/testing/factories.ts"
 import { FaultStack } from "../faults/fault-stack.ts"
@@ -78,7 +78,12 @@ async function keyOf(
   owner: { teamId: string; userId: string },
   over: { scopes?: readonly ("read" | "write")[]; expiresAt?: Date } = {},
 ) {
-  return mintApiKey(testSystem(db), { ...owner, name: "test", scopes: ["read", "write"], ...over })
+  return createApiKey(testSystem(db), {
+    ...owner,
+    name: "test",
+    scopes: ["read", "write"],
+    ...over,
+  })
 }
 
 describe("a key", () => {
@@ -173,6 +178,17 @@ describe("a key", () => {
 })
 
 describe("a request", () => {
+  test("for the health of the parts is answered at /health too, each part with its own state", async () => {
+    for (const path of ["/api/health", "/health"]) {
+      const response = await fetch(stack.line.url + path)
+      expect(response.status).toBe(200)
+      const health = z.record(z.string(), z.unknown()).parse(await response.json())
+      for (const part of ["database", "rooms", "provider", "blob", "kv"]) {
+        expect(health[part], part).toMatchObject({ state: expect.any(String) })
+      }
+    }
+  })
+
   test.for<[string, string, unknown, string]>([
     ["GET", "session.create", { repoUrl: "https://x/y", prompt: "Hi" }, "405 method-not-supported"],
     ["GET", "session.terminate", {}, "405 method-not-supported"],

@@ -1,13 +1,14 @@
 import { expect, test } from "vitest"
+import { createApiKey } from "../../testing/api-key.ts"
 import { createOwner } from "../../testing/factories.ts"
 import { freshSystem } from "../../testing/system.ts"
-import { authenticateApiKey, mintApiKey } from "./index.ts"
+import { authenticateApiKey } from "./index.ts"
 
 const system = await freshSystem()
 
 async function newKey(fields: { expiresAt?: Date } = {}) {
   const owner = await createOwner(system)
-  const key = await mintApiKey(system, {
+  const key = await createApiKey(system, {
     ...owner,
     name: "ci",
     scopes: ["read", "write"],

@@ -8,8 +8,9 @@ import { refreshStatus } from "./refresh-status.ts"
 type Reach = { actor?: Pick<Actor, "teamId"> }
 
 /**
- * Runs `change` in one transaction that holds the session's lock, then refreshes its status. Every change of a
- * session's rows goes through here, so changes of one session happen one after the other and cannot deadlock.
+ * Runs `change` in one transaction that holds the session's lock, then refreshes its status. What a status follows from
+ * is changed here, or in ingest, which takes the same lock by itself: such changes of one session happen one after the
+ * other and cannot deadlock. A title, an archive mark or the mark of an announced status is one update without the lock.
  */
 export function changeSession<T>(
   ctx: Pick<SystemContext, "db" | "now"> & Reach,
@@ -24,7 +25,7 @@ export function changeSession<T>(
   })
 }
 
-/** Takes the session's lock, without which none of its rows is changed, and reads it. */
+/** Takes the session's lock and reads it. */
 export async function lockSession(
   tx: Transaction,
   sessionId: string,

@@ -1,5 +1,5 @@
-import type { Scope, SystemContext } from "../context.ts"
-import { hashKey, mintKeyText } from "./key-text.ts"
+import { hashKey, mintKeyText } from "../domain/api-keys/key-text.ts"
+import type { Scope, SystemContext } from "../domain/context.ts"
 
 type NewKey = {
   teamId: string
@@ -9,8 +9,8 @@ type NewKey = {
   expiresAt?: Date
 }
 
-/** Makes a key and answers its secret, which is not kept and never shown again. */
-export async function mintApiKey(
+/** A key of a person, with its secret, which the database does not keep. */
+export async function createApiKey(
   ctx: Pick<SystemContext, "db" | "mint" | "now">,
   { teamId, userId, name, scopes, expiresAt }: NewKey,
 ): Promise<{ id: string; prefix: string; secret: string }> {
