@@ -42,6 +42,9 @@ test("everything up: 200, each part with its own state", async () => {
       ok: true,
       database: { state: "up", ms: expect.any(Number) },
       rooms: { state: "up", ms: expect.any(Number) },
+      provider: { state: "configured", name: system.settings.sandboxProvider },
+      blob: { state: "none", message: expect.any(String) },
+      kv: { state: "none", message: expect.any(String) },
       model: { state: "configured", providers: ["scripted"] },
     },
   })

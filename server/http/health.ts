@@ -10,12 +10,18 @@ import { json } from "./json-response.ts"
 
 const CHECK_DEADLINE_MS = 2_000
 
+/** What later versions store elsewhere has its place here, so that who reads this need not change. */
+const ABSENT = {
+  blob: { state: "none", message: "This version stores no files." },
+  kv: { state: "none", message: "This version keeps no rate limits and no caches." },
+}
+
 type PartState = { state: "up"; ms: number } | { state: "down"; message: string }
 
 type Health = {
   db: Database
   roomsUrl: string
-  settings: Pick<Settings, "modelProviders">
+  settings: Pick<Settings, "modelProviders" | "sandboxProvider">
   /** Where a local stack keeps the process ids of its parts; null elsewhere. */
   pidsFile: string | null
 }
@@ -29,8 +35,9 @@ export async function serveHealth({ db, roomsUrl, settings, pidsFile }: Health):
   ])
   const providers = settings.modelProviders
   const model = { state: providers.length > 0 ? "configured" : "none", providers }
+  const provider = { state: "configured", name: settings.sandboxProvider }
   const ok = database.state === "up" && rooms.state === "up"
-  return json({ ok, database, rooms, model, pids }, { status: ok ? 200 : 503 })
+  return json({ ok, database, rooms, provider, ...ABSENT, model, pids }, { status: ok ? 200 : 503 })
 }
 
 export function GET(): Promise<Response> {
