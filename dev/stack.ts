@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util"
+import { firstPort } from "./stack/first-port.ts"
 import { startStack } from "./stack/stack.ts"
 import { aborted, stopSignal } from "./stop-signal.ts"
 
@@ -9,8 +10,8 @@ const { values } = parseArgs({
     model: { type: "string", default: "scripted" },
   },
 })
-const port = Number(values.port)
-if (!values.home || !Number.isInteger(port) || port < 1 || port > 65_530) {
+const port = firstPort(values.port ?? "")
+if (!values.home || port === null) {
   console.error("Usage: npm run stack -- --home DIR --port N [--model scripted]")
   process.exit(2)
 }

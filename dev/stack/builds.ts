@@ -1,28 +1,22 @@
 import { createHash } from "node:crypto"
-import {
-  existsSync,
-  globSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs"
+import { existsSync, globSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { withNamedLock } from "../named-lock.ts"
 import { runCommand } from "../run-command.ts"
-import { signal } from "./leftovers.ts"
 
 export const ROOT = fileURLToPath(new URL("../..", import.meta.url))
 
 const BUILD_DEADLINE_MS = 5 * 60_000
-const LOCK_POLL_MS = 100
 const WEB_SOURCES = [
   "app/**/*.{ts,tsx,css}",
   "server/**/*.ts",
   "party/protocol/*.ts",
   "prisma/schema.prisma",
+  "instrumentation.ts",
   "next.config.ts",
+  "{,app/}tsconfig.json",
+  "package.json",
   "package-lock.json",
 ]
 
@@ -80,29 +74,13 @@ async function npm(script: string): Promise<void> {
 }
 
 /** Stacks that start together share one build. */
-async function withBuildLock(build: () => Promise<void>): Promise<void> {
-  const lock = join(ROOT, ".out/build.lock")
-  mkdirSync(join(ROOT, ".out"), { recursive: true })
-  const giveUpAt = Date.now() + BUILD_DEADLINE_MS
-  while (!take(lock)) {
-    if (Date.now() > giveUpAt) throw new Error(`Another build holds ${lock} for too long`)
-    await new Promise((resolve) => setTimeout(resolve, LOCK_POLL_MS))
-  }
-  try {
-    await build()
-  } finally {
-    rmSync(lock, { force: true })
-  }
-}
-
-function take(lock: string): boolean {
-  try {
-    writeFileSync(lock, String(process.pid), { flag: "wx" })
-    return true
-  } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error
-  }
-  const holder = existsSync(lock) ? Number(readFileSync(lock, "utf8")) : 0
-  if (holder > 0 && !signal(holder, 0)) rmSync(lock, { force: true })
-  return false
+function withBuildLock(build: () => Promise<void>): Promise<void> {
+  const { dev, ino } = statSync(ROOT)
+  const late = () =>
+    new Error(`Another build in ${ROOT} has not ended for ${BUILD_DEADLINE_MS / 1000} s.`)
+  return withNamedLock(
+    `agent-ops-build:${dev}:${ino}`,
+    { deadlineMs: BUILD_DEADLINE_MS, late },
+    build,
+  )
 }

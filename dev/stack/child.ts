@@ -10,6 +10,9 @@ const MAX_BACKOFF_MS = 5_000
 const STEADY_MS = 10_000
 const STOP_DEADLINE_MS = 8_000
 const PROBE_INTERVAL_MS = 50
+const WATCH_MS = 500
+/** A child that restarts its own worker is hollow for a moment. */
+const HOLLOW_DEADLINE_MS = 3_000
 const LOG_END_LINES = 15
 
 export type ChildSpec = {
@@ -22,6 +25,8 @@ export type ChildSpec = {
   /** Resolves to true once the child does its work; `said` is what it wrote since it was started. */
   isReady: (said: () => string) => Promise<boolean>
   readyDeadlineMs: number
+  /** Whether nothing does the child's work any more although its process lives, as when only a process below it died. */
+  isHollow?: (pid: number) => Promise<boolean>
 }
 
 /** One process of the stack, in a group of its own, started again whenever it dies. */
@@ -33,7 +38,9 @@ export class Child {
   #stopping = false
   #backoffMs = FIRST_BACKOFF_MS
   #restart: NodeJS.Timeout | undefined
+  #watch: NodeJS.Timeout | undefined
   #wasReady = false
+  #endHollowAt = 0
   #logStart = 0
 
   constructor(spec: ChildSpec, changed: () => void) {
@@ -64,11 +71,13 @@ export class Child {
       await new Promise((resolve) => setTimeout(resolve, PROBE_INTERVAL_MS))
     }
     this.#wasReady = true
+    this.#watch = setInterval(() => this.#endHollow(), WATCH_MS)
   }
 
   async stop(): Promise<void> {
     this.#stopping = true
     clearTimeout(this.#restart)
+    clearInterval(this.#watch)
     const child = this.#process
     if (!child?.pid) return
     const ended = child.exitCode === null && child.signalCode === null ? once(child, "exit") : null
@@ -92,6 +101,7 @@ export class Child {
     })
     closeSync(log)
     this.#process = child
+    this.#endHollowAt = startedAt + this.#spec.readyDeadlineMs
     child.once("error", () => this.#again(startedAt))
     child.once("exit", () => {
       // workerd and other grandchildren outlive a killed parent and would keep its port.
@@ -107,6 +117,18 @@ export class Child {
     if (Date.now() - startedAt > STEADY_MS) this.#backoffMs = FIRST_BACKOFF_MS
     this.#restart = setTimeout(() => this.#spawn(), this.#backoffMs)
     this.#backoffMs = Math.min(this.#backoffMs * 2, MAX_BACKOFF_MS)
+  }
+
+  /** Ends a process that only stands in front of work that died, so that it is started again. */
+  async #endHollow(): Promise<void> {
+    const { pid } = this
+    if (!pid || !(await this.#spec.isHollow?.(pid))) {
+      this.#endHollowAt = Date.now() + HOLLOW_DEADLINE_MS
+      return
+    }
+    if (pid === this.pid && !this.#stopping && Date.now() > this.#endHollowAt) {
+      signal(-pid, "SIGKILL")
+    }
   }
 
   #hasExited(): boolean {

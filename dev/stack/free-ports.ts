@@ -1,7 +1,8 @@
-import { createServer } from "node:net"
+import { connect, createServer } from "node:net"
 
 const FIRST_PORT = 21_000
 const LAST_PORT = 31_000
+const PROBE_DEADLINE_MS = 1_000
 
 /** The first of `count` consecutive ports on 127.0.0.1 that nobody listens on. */
 export async function freePorts(count: number): Promise<number> {
@@ -21,5 +22,19 @@ export function isFree(port: number): Promise<boolean> {
     const server = createServer()
     server.once("error", () => resolve(false))
     server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)))
+  })
+}
+
+/** Whether a connection to a port of 127.0.0.1 is refused at once: unlike {@link isFree} this never takes the port. */
+export function refuses(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1")
+    const answer = (isRefused: boolean) => {
+      socket.destroy()
+      resolve(isRefused)
+    }
+    socket.setTimeout(PROBE_DEADLINE_MS, () => answer(false))
+    socket.once("connect", () => answer(false))
+    socket.once("error", (error: NodeJS.ErrnoException) => answer(error.code === "ECONNREFUSED"))
   })
 }

@@ -1,47 +1,61 @@
-import { readFileSync, rmSync, writeFileSync } from "node:fs"
+import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+import { withNamedLock } from "../named-lock.ts"
+import { identity, livingPid } from "../process-identity.ts"
+import { starters } from "../starters.ts"
+import { signal } from "./leftovers.ts"
+
+/** A stack whose starter was killed ends by itself in this time, or is ended. */
+const FORSAKEN_DEADLINE_MS = 20_000
+const POLL_MS = 50
 
 /** One stack per home: two would fight over its ports, files and sandboxes. Returns what gives the home free again. */
-export function lockHome(home: string): () => void {
-  const path = join(home, "stack.lock")
-  const holder = readHolder(path)
-  if (holder) throw alreadyRuns(home, holder)
-  rmSync(path, { force: true })
-  try {
-    writeFileSync(path, identity(process.pid) ?? "", { flag: "wx" })
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "EEXIST") {
-      throw alreadyRuns(home, readHolder(path))
-    }
-    throw error
-  }
+export async function lockHome(home: string): Promise<() => void> {
+  const path = lockFile(home)
+  const { dev, ino } = statSync(home)
+  const deadlineMs = 2 * FORSAKEN_DEADLINE_MS
+  const late = () => alreadyRuns(home, holderOf(home))
+  // Judging the holder and taking its place is one step, or two starters could both find the same dead one.
+  await withNamedLock(`agent-ops-home:${dev}:${ino}`, { deadlineMs, late }, async () => {
+    if (isForsaken(path)) await ended(path)
+    const holder = readHolder(path)
+    if (holder) throw alreadyRuns(home, holder)
+    writeFileSync(`${path}.new`, [identity(process.pid), ...starters()].join("\n"))
+    renameSync(`${path}.new`, path)
+  })
   return () => rmSync(path, { force: true })
 }
 
 /** The pid of the stack that holds this home, or null when none is alive. */
 export function holderOf(home: string): number | null {
-  return readHolder(join(home, "stack.lock"))
+  return readHolder(lockFile(home))
 }
 
-function readHolder(path: string): number | null {
+const lockFile = (home: string) => join(home, "stack.lock")
+
+const readHolder = (path: string) => livingPid(readLines(path)[0] ?? "")
+
+/** Whether a stack holds the home that nobody can tell to stop: the npm or make that started it was killed. */
+function isForsaken(path: string): boolean {
+  return readHolder(path) !== null && !readLines(path).every(livingPid)
+}
+
+/** The identities of the holder and of what started it. */
+function readLines(path: string): string[] {
   try {
-    const text = readFileSync(path, "utf8")
-    const pid = Number.parseInt(text, 10)
-    return pid > 0 && identity(pid) === text ? pid : null
+    return readFileSync(path, "utf8").split("\n")
   } catch {
-    return null
+    return []
   }
 }
 
-/** A process by pid and start time, since a pid alone may belong to another one by now. */
-function identity(pid: number): string | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
-    // A killed process that nobody has collected yet keeps its entry.
-    return fields[0] === "Z" ? null : `${pid} ${fields[19]}`
-  } catch {
-    return pid === process.pid ? `${pid}` : null
+async function ended(path: string): Promise<void> {
+  const holder = readHolder(path)
+  const killAt = performance.now() + FORSAKEN_DEADLINE_MS
+  while (readHolder(path)) {
+    if (holder && performance.now() > killAt) signal(holder, "SIGKILL")
+    await sleep(POLL_MS)
   }
 }
 

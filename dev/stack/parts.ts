@@ -1,6 +1,8 @@
 import { join } from "node:path"
+import { hasChildren } from "../process-identity.ts"
 import { ROOT } from "./builds.ts"
 import type { ChildSpec } from "./child.ts"
+import { refuses } from "./free-ports.ts"
 import { STACK_MARK } from "./leftovers.ts"
 import { stackSecrets } from "./secrets.ts"
 
@@ -34,6 +36,8 @@ export function stackParts(options: PartsOptions): ChildSpec[] {
   }
   const next = join(ROOT, "node_modules/next/dist/bin/next")
   const watched = (...args: string[]) => (hotReload ? args : [])
+  // With hot reload each process stands in front of the one that works, and outlives it.
+  const lacksWorker = (pid: number) => hotReload && !hasChildren(pid)
   return [
     {
       ...shared,
@@ -41,6 +45,7 @@ export function stackParts(options: PartsOptions): ChildSpec[] {
       env: common,
       args: ["dev/model/server.ts", "--port", String(ports.model)],
       isReady: () => responds(`http://127.0.0.1:${ports.model}/health`),
+      isHollow: () => refuses(ports.model),
     },
     {
       ...shared,
@@ -55,6 +60,8 @@ export function stackParts(options: PartsOptions): ChildSpec[] {
         join(home, "rooms"),
       ],
       isReady: () => responds(`http://127.0.0.1:${ports.rooms}/health`),
+      // Node outlives its workerd.
+      isHollow: async (pid) => lacksWorker(pid) || (await refuses(ports.rooms)),
     },
     {
       ...shared,
@@ -62,6 +69,7 @@ export function stackParts(options: PartsOptions): ChildSpec[] {
       env: { ...common, ...server },
       args: [next, hotReload ? "dev" : "start", "-H", "127.0.0.1", "-p", String(ports.web)],
       isReady: () => responds(`http://127.0.0.1:${ports.web}/api/health`),
+      isHollow: async (pid) => lacksWorker(pid) || (await refuses(ports.web)),
     },
     {
       ...shared,
@@ -69,6 +77,7 @@ export function stackParts(options: PartsOptions): ChildSpec[] {
       env: { ...common, ...server },
       args: [...watched("--watch", "--watch-preserve-output"), "server/jobs/worker.ts"],
       isReady: async (said) => said().includes("jobs ready"),
+      isHollow: async (pid) => lacksWorker(pid),
     },
   ]
 }

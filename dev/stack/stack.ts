@@ -44,7 +44,7 @@ export type Stack = { line: StackLine; stop: () => Promise<void> }
 export async function startStack(options: StackOptions): Promise<Stack> {
   const home = resolve(options.home)
   makeHome(home)
-  const release = lockHome(home)
+  const release = await lockHome(home)
   const stack = new RunningStack({ ...options, home }, release)
   try {
     await endLeftovers(home)

@@ -58,7 +58,7 @@ describe("a stack that lacks something says which, why and what next, ends with 
 
   /** `npm run stack` as a person types it. */
   async function start(env: Record<string, string>, home = join(root, "home")) {
-    const stack = ["run", "--silent", "stack", "--", "--home", home, "--port", String(port)]
+    const stack = ["run", "stack", "--", "--home", home, "--port", String(port)]
     const child = spawn("npm", stack, {
       cwd: ROOT,
       detached: true,
