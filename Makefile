@@ -26,7 +26,7 @@ dev: install ## start everything on loopback, with hot reload, and print the add
 test: install ## every check and test that CI runs; ends with one summary line
 	@$(run) test:all
 
-demo: install ## one prompt, start to finish, in a private stack (JSON=1 prints one JSON object)
+demo: install ## one prompt, start to finish, in a private stack (JSON=1: one JSON object; DEMO_MODEL=…)
 	@JSON=$(JSON) $(run) demo
 
 verify: install ## format, lint, import rules, types, dead code, documents: no database
@@ -84,6 +84,8 @@ install: node_modules/.package-lock.json
 node_modules/.package-lock.json: package.json package-lock.json
 	@node -e 'process.exit(process.versions.node.split(".")[0] >= 20 ? 0 : 1)' && npm --version >/dev/null \
 		|| { echo "Node 20 or newer with npm is needed: https://nodejs.org/en/download"; exit 1; } >&2
+	@test "$$(uname -s) $$(uname -m)" = "Linux x86_64" \
+		|| echo "The agent, PostgreSQL and Bun are installed for Linux x64 only; what needs them fails on $$(uname -s) $$(uname -m)." >&2
 	@echo "installing packages (about a minute)" >&2
 	@npm install --ignore-scripts --no-audit --no-fund --loglevel=error >&2
 	@touch $@
