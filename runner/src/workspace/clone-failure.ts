@@ -36,6 +36,12 @@ const EXPLANATIONS: Explanation[] = [
       `There is no Git repository at ${repository}. Check the address for a typing mistake.`,
   },
   {
+    pattern: /Protocol .*(not supported|disabled)/,
+    reason: "repository-redirected",
+    message: ({ repository }) =>
+      `${repository} leads to an unencrypted address or to something that is no web address, which is not followed. Use the https:// address where it lives.`,
+  },
+  {
     pattern:
       /Could not resolve host|Failed to connect|Connection (refused|reset|timed out)|unable to access|early EOF|hung up|RPC failed|SSL|returned error: 5\d\d/,
     reason: "repository-unreachable",

@@ -89,6 +89,8 @@ async function clone(git: Git, options: CloneOptions): Promise<void> {
   // The whole history comes along: agents read logs and blame, and a clone that fetches blobs later needs the remote
   // for as long as it lives.
   const args = [
+    // A renamed repository redirects the first request; what comes later goes where that one led.
+    ...["-c", "http.followRedirects=initial"],
     "clone",
     ...(await lfsSettings(git)),
     "--progress",
@@ -100,10 +102,17 @@ async function clone(git: Git, options: CloneOptions): Promise<void> {
     ".",
   ]
   const progress = cloneProgress(onProgress, () => performance.now())
-  const { code, stderr } = await git(args, { signal, onStderr: progress })
+  const environment = { GIT_ALLOW_PROTOCOL: waysTo(repoUrl) }
+  const { code, stderr } = await git(args, { signal, environment, onStderr: progress })
   if (code !== 0) throw cloneFailure(stderr, options)
   await startWork(git, options)
   await rm(markerOf(stateDirectory), { force: true })
+}
+
+/** A redirect may not lead to a weaker way than the address asked for, nor to a file. */
+function waysTo(repoUrl: string): string {
+  const scheme = URL.parse(repoUrl)?.protocol.slice(0, -1) ?? ""
+  return scheme === "http" ? "http:https" : scheme
 }
 
 async function startWork(git: Git, { branch, sessionId }: CloneOptions): Promise<void> {

@@ -26,13 +26,13 @@ export type Git = (args: string[], options?: GitOptions) => Promise<GitResult>
 
 const MAX_STDERR_CHARS = 16 * 1024
 
-/** Never asks, never pages, speaks English, and reaches repositories by these three ways only. */
+/** Never asks, never pages, speaks English, and reaches no other repository unless a command is given a way to it. */
 const ENVIRONMENT = {
   LC_ALL: "C",
   GIT_TERMINAL_PROMPT: "0",
   GIT_ASKPASS: "",
   SSH_ASKPASS: "",
-  GIT_ALLOW_PROTOCOL: "https:http:file",
+  GIT_ALLOW_PROTOCOL: "",
   GIT_OPTIONAL_LOCKS: "0",
   GIT_LITERAL_PATHSPECS: "1",
   GIT_PAGER: "cat",
