@@ -29,7 +29,7 @@ const stages: Stage[] = [
   {
     name: "integration tests",
     vitest: "tests/integration/vitest.config.ts",
-    deadlineMs: 25 * minute,
+    deadlineMs: 35 * minute,
   },
   {
     name: "fault tests",
