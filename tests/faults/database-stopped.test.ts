@@ -33,7 +33,7 @@ const turnMs = (seed: number) => (seed % 2 === 0 ? DOWN_MS / 2 : DOWN_MS + 10_00
 const wholeAfterMs: number[] = []
 
 test.for(groups(AT_ONCE).map((group) => ({ group })))(
-  "[F5] while PostgreSQL is gone for 15 s turns go on; the API says so; afterwards all is stored (seeds $group)",
+  "[F5][D15] while PostgreSQL is gone for 15 s turns go on; API and viewers are told; afterwards all is stored (seeds $group)",
   ({ group }) =>
     sessions.lendAll(group.length, async (lent) => {
       const cases = await Promise.all(lent.map((session, index) => begin(session, group[index])))
@@ -47,6 +47,7 @@ test.for(groups(AT_ONCE).map((group) => ({ group })))(
       await delay(returnAt - performance.now())
       for (const { session, next } of cases) {
         expect(session.stateIn(session.viewer.log, next)).toBeUndefined()
+        expect(session.viewer.shown.outage).toMatchObject({ reason: "database-unreachable" })
       }
       await stack.startPostgres()
 
@@ -70,6 +71,8 @@ async function begin(session: FaultSession, seed = 0): Promise<Begun> {
 }
 
 async function goesWell({ session, promptId, next }: Begun): Promise<void> {
+  const { viewer } = session
+  await viewer.until("the outage's end to be told", AGAIN_WITHIN_MS, () => !viewer.shown.outage)
   expect(await session.hasEnded(promptId, AGAIN_WITHIN_MS)).toBe("succeeded")
   expect(await session.hasEnded(next, AGAIN_WITHIN_MS)).toBe("succeeded")
   await assertInvariants(session)
