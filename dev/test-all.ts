@@ -6,6 +6,7 @@ import {
   addCounts,
   type Counts,
   failuresOf,
+  isGreen,
   type Stage,
   stageCounts,
   summaryLine,
@@ -62,7 +63,7 @@ for (const stage of stages) {
 rmSync(reports, { recursive: true, force: true })
 for (const failure of failures) console.log(`failed: ${failure}`)
 console.log(`\n${summaryLine(total)}`)
-process.exitCode = total.failed > 0 ? 1 : 0
+process.exitCode = isGreen(total) ? 0 : 1
 
 function stageCommand(stage: Stage, report: string): string[] {
   if ("command" in stage) return stage.command

@@ -1,5 +1,12 @@
 import { describe, expect, test } from "vitest"
-import { addCounts, failuresOf, type Stage, stageCounts, summaryLine } from "./test-counts.ts"
+import {
+  addCounts,
+  failuresOf,
+  isGreen,
+  type Stage,
+  stageCounts,
+  summaryLine,
+} from "./test-counts.ts"
 
 const tests: Stage = { name: "unit tests", vitest: "vitest.config.ts", deadlineMs: 1 }
 const build: Stage = { name: "web build", command: ["next", "build"], deadlineMs: 1 }
@@ -47,6 +54,12 @@ test("the summary names skipped tests only when there are any", () => {
   )
 })
 
+test("a run is green when nothing failed and nothing was skipped", () => {
+  expect(isGreen({ passed: 2, failed: 0, skipped: 0 })).toBe(true)
+  expect(isGreen({ passed: 2, failed: 1, skipped: 0 })).toBe(false)
+  expect(isGreen({ passed: 2, failed: 0, skipped: 1 })).toBe(false)
+})
+
 test("what failed is named: tests, files that do not load, or else the stage", () => {
   const file = (name: string, ...states: string[]) => ({
     name,
@@ -63,6 +76,9 @@ test("what failed is named: tests, files that do not load, or else the stage", (
 
   expect(failuresOf(tests, false, mixed)).toEqual(["a.test.ts: test 1", "b.test.ts"])
   expect(failuresOf(tests, true, { testResults: [file("c.test.ts", "passed")] })).toEqual([])
+  expect(failuresOf(tests, true, { testResults: [file("c.test.ts", "pending")] })).toEqual([
+    "c.test.ts: test 0 (skipped)",
+  ])
   expect(failuresOf(tests, false, undefined)).toEqual(["unit tests"])
   expect(failuresOf(build, false, undefined)).toEqual(["web build"])
 })

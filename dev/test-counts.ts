@@ -41,7 +41,9 @@ const failedTests = z.object({
   ),
 })
 
-/** What failed in a stage, so that the end of a long log says it: each test, a file that did not load, or the stage. */
+const SKIPPED = ["pending", "skipped", "todo"]
+
+/** What failed or was skipped in a stage, so that the end of a long log says it: each test, a file that did not load, or the stage. */
 export function failuresOf(stage: Stage, ok: boolean, report: unknown): string[] {
   const results = failedTests.safeParse(report).data?.testResults ?? []
   const named = results
@@ -50,7 +52,12 @@ export function failuresOf(stage: Stage, ok: boolean, report: unknown): string[]
       const failed = assertionResults.filter(({ status }) => status === "failed")
       return failed.length === 0 ? [name] : failed.map(({ fullName }) => `${name}: ${fullName}`)
     })
-  return ok || named.length > 0 ? named : [stage.name]
+  const skipped = results.flatMap(({ name, assertionResults }) =>
+    assertionResults
+      .filter(({ status }) => SKIPPED.includes(status))
+      .map(({ fullName }) => `${name}: ${fullName} (skipped)`),
+  )
+  return ok || named.length > 0 ? [...named, ...skipped] : [stage.name, ...skipped]
 }
 
 export function addCounts(a: Counts, b: Counts): Counts {
@@ -59,6 +66,11 @@ export function addCounts(a: Counts, b: Counts): Counts {
     failed: a.failed + b.failed,
     skipped: a.skipped + b.skipped,
   }
+}
+
+/** Whether a run is green: nothing failed and, as nothing may be left out, nothing was skipped. */
+export function isGreen({ failed, skipped }: Counts): boolean {
+  return failed === 0 && skipped === 0
 }
 
 /** `12 passed, 0 failed`, and `, 1 skipped` when there are any. */

@@ -30,6 +30,8 @@ export type FaultStackOptions = {
   env?: Record<string, string>
   /** Puts a wire that can fail between the sandboxes and the rooms. */
   isProxied?: boolean
+  /** A command that the stack is started behind, such as `unshare`. */
+  behind?: string[]
   /** PostgreSQL is the test's to stop and start, instead of the stack's. */
   ownsPostgres?: boolean
 }
@@ -114,7 +116,9 @@ export class FaultStack {
     }
     const log = openSync(join(this.home, "stack.log"), "a")
     // Its home among the arguments lets it be found with everything else of this home.
-    const child = spawn(process.execPath, [SCRIPT, this.home, JSON.stringify(options)], {
+    const command = [process.execPath, SCRIPT, this.home, JSON.stringify(options)]
+    const [file = "", ...args] = [...(this.#options.behind ?? []), ...command]
+    const child = spawn(file, args, {
       detached: true,
       stdio: ["pipe", "pipe", log],
     })
@@ -129,6 +133,11 @@ export class FaultStack {
       }),
     ])
     this.#line = JSON.parse(line)
+  }
+
+  /** The id of the process that keeps the parts running. */
+  get keeper(): number {
+    return this.#process?.pid ?? 0
   }
 
   /** The id under which a part runs now. */

@@ -1,6 +1,5 @@
 import { execFileSync } from "node:child_process"
-import { mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { mkdirSync, rmSync, statfsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 
 /** A disk that can be filled. Sizes are as mount takes them: `8m`. */
@@ -10,50 +9,60 @@ export type SmallDisk = {
   empty: () => void
 }
 
-/** Runs `work` while a directory is a disk of its own, of this size. */
+const WAYS = { root: ["--mount"], anybody: ["--user", "--map-root-user", "--mount"] }
+
+/**
+ * What a command is started behind to see mounts of its own: root may mount, everybody else in a user namespace.
+ * Throws a sentence on a machine that allows neither.
+ */
+export function ownMounts(): string[] {
+  const ways = process.getuid?.() === 0 ? [WAYS.root, WAYS.anybody] : [WAYS.anybody]
+  for (const way of ways) {
+    try {
+      execFileSync("unshare", [...way, "mount", "-t", "tmpfs", "none", "/mnt"], { stdio: "pipe" })
+      return ["unshare", ...way]
+    } catch {
+      // The next way may be allowed.
+    }
+  }
+  throw new Error(
+    "A full disk cannot be tested here: util-linux's unshare, and either root with CAP_SYS_ADMIN or user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone), are needed.",
+  )
+}
+
+/** Runs `work` while a directory is a disk of its own, of this size, for the process `pid` and what it started. */
 export async function onSmallDisk(
-  directory: string,
-  size: string,
+  { pid, directory, size }: { pid: number; directory: string; size: string },
   work: (disk: SmallDisk) => Promise<void>,
 ): Promise<void> {
-  const filler = join(directory, "filler")
-  mount(directory, size)
+  const seen = join(seenBy(pid), directory)
+  const filler = join(seen, "filler")
+  mkdirSync(directory, { recursive: true })
+  mount(pid, directory, size)
   try {
     await work({
-      resize: (next) => mount(directory, `${next},remount`),
+      resize: (next) => mount(pid, directory, `${next},remount`),
       fill: () => {
-        const { bavail, bsize } = statfsSync(directory)
+        const { bavail, bsize } = statfsSync(seen)
         writeFileSync(filler, new Uint8Array(bavail * bsize))
       },
       empty: () => rmSync(filler),
     })
   } finally {
-    unmount(directory)
+    inNamespaceOf(pid, "umount", "--lazy", directory)
   }
 }
 
-/** Whether this machine lets us mount: root may, unless it sits in a container that forbids it. */
-export function canMount(): boolean {
-  if (process.getuid?.() !== 0) return false
-  const directory = mkdtempSync(join(tmpdir(), "small-disk-"))
-  try {
-    mount(directory, "1m")
-    unmount(directory)
-    return true
-  } catch {
-    return false
-  } finally {
-    rmSync(directory, { recursive: true })
-  }
-}
+/** Where the files that a process sees are for us. */
+export const seenBy = (pid: number) => `/proc/${pid}/root`
 
-function mount(directory: string, size: string): void {
-  mkdirSync(directory, { recursive: true })
+function mount(pid: number, directory: string, size: string): void {
   const options = `mode=700,size=${size}`
-  const args = ["-t", "tmpfs", "-o", options, "agent-ops-test", directory]
-  execFileSync("mount", args, { stdio: "pipe" })
+  inNamespaceOf(pid, "mount", "-t", "tmpfs", "-o", options, "agent-ops-test", directory)
 }
 
-function unmount(directory: string): void {
-  execFileSync("umount", ["--lazy", directory])
+function inNamespaceOf(pid: number, ...command: string[]): void {
+  const isOwnUser = ownMounts().includes("--user")
+  const namespaces = isOwnUser ? ["--user", "--mount"] : ["--mount"]
+  execFileSync("nsenter", ["--target", `${pid}`, ...namespaces, ...command], { stdio: "pipe" })
 }

@@ -15,7 +15,7 @@ import { FaultStack } from "../faults/fault-stack.ts"
 import { processesOf } from "../faults/processes.ts"
 import { until } from "../faults/until.ts"
 import { BOOT_WITHIN_MS, bash, SessionDriver, scripted, TURN_WITHIN_MS } from "./session-driver.ts"
-import { canMount, onSmallDisk, type SmallDisk } from "./small-disk.ts"
+import { onSmallDisk, ownMounts, type SmallDisk, seenBy } from "./small-disk.ts"
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url))
 const INSTALLED_OPENCODE = join(ROOT, "node_modules/opencode-linux-x64/bin/opencode")
@@ -146,7 +146,12 @@ describe("a stack whose sandboxes lack something", () => {
     repository.write("README.md", "# Project\n")
     repository.commit()
     repoUrl = repository.url
-    stack = await FaultStack.start({ env: { OPENCODE_BIN: agent } })
+    stack = await FaultStack.start({
+      env: { OPENCODE_BIN: agent },
+      behind: ownMounts(),
+      // PostgreSQL refuses to run as a namespace's root.
+      ownsPostgres: true,
+    })
   }, 400_000)
 
   afterAll(async () => {
@@ -205,96 +210,82 @@ describe("a stack whose sandboxes lack something", () => {
   })
 
   const onDisk = (size: string, work: (disk: SmallDisk) => Promise<void>) =>
-    onSmallDisk(join(stack.home, "sandboxes"), size, work)
+    onSmallDisk({ pid: stack.keeper, directory: join(stack.home, "sandboxes"), size }, work)
 
-  const testOnDisk = test.runIf(canMount())
+  test("[F16] a full disk at their start: the session says so, and is woken once there is room", () =>
+    onDisk("200m", async ({ fill, empty }) => {
+      fill()
+      const session = await SessionDriver.create(stack, { repoUrl })
+      const { statusReason } = await session.failed(1)
+      expect(statusReason).toMatch(/disk .* is full/)
+      expect(await session.prompts()).toMatchObject([{ state: "queued" }])
+      empty()
+      await session.wake()
+      const first = await session.firstPromptId()
+      expect(await session.ended(first, BOOT_WITHIN_MS)).toMatchObject({ state: "succeeded" })
+      await session.terminate()
+    }))
 
-  testOnDisk(
-    "[F16] a full disk at their start: the session says so, and is woken once there is room",
-    () =>
-      onDisk("200m", async ({ fill, empty }) => {
-        fill()
-        const session = await SessionDriver.create(stack, { repoUrl })
-        const { statusReason } = await session.failed(1)
-        expect(statusReason).toMatch(/disk .* is full/)
-        expect(await session.prompts()).toMatchObject([{ state: "queued" }])
-        empty()
-        await session.wake()
-        const first = await session.firstPromptId()
-        expect(await session.ended(first, BOOT_WITHIN_MS)).toMatchObject({ state: "succeeded" })
-        await session.terminate()
-      }),
-  )
+  test("[F16] a disk too small for the clone: the session says so, and is woken once there is room", () =>
+    onDisk("8m", async ({ resize }) => {
+      const large = new GitRepository(join(root, "large"))
+      large.write("noise", randomBytes(10 * 1024 * 1024))
+      large.commit()
+      const session = await SessionDriver.create(stack, { repoUrl: large.url })
+      const { statusReason } = await session.failed(1)
+      expect(statusReason).toMatch(/does not fit on the sandbox's disk/)
+      expect(statusReason).toContain(large.url)
+      resize("200m")
+      await session.wake()
+      const first = await session.firstPromptId()
+      expect(await session.ended(first, BOOT_WITHIN_MS)).toMatchObject({ state: "succeeded" })
+      await session.terminate()
+    }))
 
-  testOnDisk(
-    "[F16] a disk too small for the clone: the session says so, and is woken once there is room",
-    () =>
-      onDisk("8m", async ({ resize }) => {
-        const large = new GitRepository(join(root, "large"))
-        large.write("noise", randomBytes(10 * 1024 * 1024))
-        large.commit()
-        const session = await SessionDriver.create(stack, { repoUrl: large.url })
-        const { statusReason } = await session.failed(1)
-        expect(statusReason).toMatch(/does not fit on the sandbox's disk/)
-        expect(statusReason).toContain(large.url)
-        resize("200m")
-        await session.wake()
-        const first = await session.firstPromptId()
-        expect(await session.ended(first, BOOT_WITHIN_MS)).toMatchObject({ state: "succeeded" })
-        await session.terminate()
-      }),
-  )
+  test("[F16] a disk that fills under an agent that then answers no more: the turn ends with the reason all the same", () =>
+    onDisk("200m", async () => {
+      const session = await SessionDriver.create(stack, { repoUrl })
+      await session.ended(await session.firstPromptId(), BOOT_WITHIN_MS)
+      const promptId = await session.send(
+        scripted({ say: "Before. " }, bash("cat /dev/zero > filler; sleep 600")),
+      )
+      await until("the disk to be full", TURN_WITHIN_MS, () => {
+        const { bavail, bsize } = statfsSync(join(seenBy(stack.keeper), session.directory))
+        return bavail * bsize < 64 * 1024
+      })
+      const server = session.processes().find(({ command }) => command.includes("opencode serve"))
+      signal(server?.pid ?? 0, "SIGSTOP")
+      const full = await session.ended(promptId, BOOT_WITHIN_MS)
+      expect(full).toMatchObject({ state: "failed", error: { reason: "disk-full" } })
+      rmSync(join(seenBy(stack.keeper), session.directory, "workspace/filler"))
+      const next = await session.send(scripted({ say: "Room again." }))
+      expect(await session.ended(next, BOOT_WITHIN_MS)).toMatchObject({ state: "succeeded" })
+      await session.terminate()
+    }))
 
-  testOnDisk(
-    "[F16] a disk that fills under an agent that then answers no more: the turn ends with the reason all the same",
-    () =>
-      onDisk("200m", async () => {
-        const session = await SessionDriver.create(stack, { repoUrl })
-        await session.ended(await session.firstPromptId(), BOOT_WITHIN_MS)
-        const promptId = await session.send(
-          scripted({ say: "Before. " }, bash("cat /dev/zero > filler; sleep 600")),
-        )
-        await until("the disk to be full", TURN_WITHIN_MS, () => {
-          const { bavail, bsize } = statfsSync(session.directory)
-          return bavail * bsize < 64 * 1024
-        })
-        const server = session.processes().find(({ command }) => command.includes("opencode serve"))
-        signal(server?.pid ?? 0, "SIGSTOP")
-        const full = await session.ended(promptId, BOOT_WITHIN_MS)
-        expect(full).toMatchObject({ state: "failed", error: { reason: "disk-full" } })
-        rmSync(join(session.directory, "workspace/filler"))
-        const next = await session.send(scripted({ say: "Room again." }))
-        expect(await session.ended(next, BOOT_WITHIN_MS)).toMatchObject({ state: "succeeded" })
-        await session.terminate()
-      }),
-  )
-
-  testOnDisk(
-    "[F16] a disk that fills in mid-turn: the turn ends with the reason, nothing is lost, the next prompt works",
-    () =>
-      onDisk("200m", async () => {
-        const session = await SessionDriver.create(stack, { repoUrl })
-        await session.ended(await session.firstPromptId(), BOOT_WITHIN_MS)
-        const promptId = await session.send(
-          scripted({ say: "Before. " }, bash("cat /dev/zero > filler; ls -l filler"), {
-            say: "And on. ",
-            repeat: 2_000,
-            everyMs: 10,
-          }),
-        )
-        const full = await session.ended(promptId, BOOT_WITHIN_MS)
-        expect(full).toMatchObject({ state: "failed", error: { reason: "disk-full" } })
-        expect(full.error?.message).toMatch(/disk is full.*Remove large files/)
-        rmSync(join(session.directory, "workspace/filler"))
-        const next = await session.send(scripted({ say: "Room again." }))
-        expect(await session.ended(next, BOOT_WITHIN_MS)).toMatchObject({ state: "succeeded" })
-        const texts = (await session.entries()).flatMap((entry) =>
-          entry.kind === "text" ? [entry.text.trim()] : [],
-        )
-        expect(texts[0]).toBe("Ready.")
-        expect(texts).toContain("Before.")
-        expect(texts.at(-1)).toBe("Room again.")
-        await session.terminate()
-      }),
-  )
+  test("[F16] a disk that fills in mid-turn: the turn ends with the reason, nothing is lost, the next prompt works", () =>
+    onDisk("200m", async () => {
+      const session = await SessionDriver.create(stack, { repoUrl })
+      await session.ended(await session.firstPromptId(), BOOT_WITHIN_MS)
+      const promptId = await session.send(
+        scripted({ say: "Before. " }, bash("cat /dev/zero > filler; ls -l filler"), {
+          say: "And on. ",
+          repeat: 2_000,
+          everyMs: 10,
+        }),
+      )
+      const full = await session.ended(promptId, BOOT_WITHIN_MS)
+      expect(full).toMatchObject({ state: "failed", error: { reason: "disk-full" } })
+      expect(full.error?.message).toMatch(/disk is full.*Remove large files/)
+      rmSync(join(seenBy(stack.keeper), session.directory, "workspace/filler"))
+      const next = await session.send(scripted({ say: "Room again." }))
+      expect(await session.ended(next, BOOT_WITHIN_MS)).toMatchObject({ state: "succeeded" })
+      const texts = (await session.entries()).flatMap((entry) =>
+        entry.kind === "text" ? [entry.text.trim()] : [],
+      )
+      expect(texts[0]).toBe("Ready.")
+      expect(texts).toContain("Before.")
+      expect(texts.at(-1)).toBe("Room again.")
+      await session.terminate()
+    }))
 })
