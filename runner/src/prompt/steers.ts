@@ -18,7 +18,7 @@ const pollMs = 50
 type Steer = AttemptRecord & { claim: Claim }
 
 export type SteersOptions = {
-  agent: Pick<Agent, "calls" | "models" | "restart" | "subscribe" | "whenUp">
+  agent: Pick<Agent, "calls" | "models" | "restart" | "subscribe" | "whenAnswering">
   log: Log
   /** Id of the host's own message. */
   hostMessageId: string
@@ -159,7 +159,7 @@ export class Steers {
     const sessionId = this.#options.sessionId()
     if (sessionId === null) return []
     try {
-      await within(askMs, agent.whenUp())
+      await within(askMs, agent.whenAnswering())
       return await agent.calls.messagesFrom(sessionId, hostMessageId)
     } catch (error) {
       log("the agent does not say whether it has read a steer", { error: String(error) })
