@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto"
 import { chmod, mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises"
-import { join, resolve } from "node:path"
+import { basename, join, resolve } from "node:path"
 import { serverAccount } from "./account.ts"
 import { StartError, startError } from "./start-error.ts"
 
@@ -27,13 +27,21 @@ export function clusterFiles(dataDir: string): ClusterFiles {
   }
 }
 
-/** Makes the data directory, or accepts one that is empty or was made here. */
-export async function openDataDir(dataDir: string): Promise<ClusterFiles> {
-  const files = clusterFiles(dataDir)
+export async function makeDataDir({ dataDir }: ClusterFiles): Promise<void> {
   try {
-    await mkdir(files.dataDir, { recursive: true })
+    await mkdir(dataDir, { recursive: true })
+  } catch (error) {
+    throw startError(`${dataDir} cannot be used for PostgreSQL`, String(error))
+  }
+}
+
+/** Accepts a directory that is empty or was made here. One launcher at a time: another's is half made meanwhile. */
+export async function openDataDir(files: ClusterFiles): Promise<void> {
+  try {
     const names = await readdir(files.dataDir)
-    if (names.length > 0 && !names.some((name) => name.startsWith("password"))) {
+    const isOurs = names.some((name) => name.startsWith("password"))
+    // A launcher makes this directory first, and may have died then.
+    if (!isOurs && names.some((name) => name !== basename(files.libraries))) {
       throw new StartError(
         `${files.dataDir} holds other things. Choose an empty or new directory for PostgreSQL.`,
       )
@@ -44,7 +52,6 @@ export async function openDataDir(dataDir: string): Promise<ClusterFiles> {
     if (error instanceof StartError) throw error
     throw startError(`${files.dataDir} cannot be used for PostgreSQL`, String(error))
   }
-  return files
 }
 
 export async function readPassword(files: ClusterFiles): Promise<string> {

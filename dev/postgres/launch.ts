@@ -1,6 +1,12 @@
 import { existsSync } from "node:fs"
 import pg from "pg"
-import { type ClusterFiles, openDataDir, readPassword } from "./cluster-files.ts"
+import {
+  type ClusterFiles,
+  clusterFiles,
+  makeDataDir,
+  openDataDir,
+  readPassword,
+} from "./cluster-files.ts"
 import { initialise } from "./initialise.ts"
 import { withLaunchLock } from "./launch-lock.ts"
 import { findRunningServer } from "./running-server.ts"
@@ -40,8 +46,10 @@ const ANSWER_DEADLINE_MS = 10_000
  */
 export async function launchPostgres(options: LaunchOptions): Promise<Postgres> {
   const { deadlineMs = 60_000, isThrowaway = false, port } = options
-  const files = await openDataDir(options.dataDir)
+  const files = clusterFiles(options.dataDir)
+  await makeDataDir(files)
   return withLaunchLock(files.dataDir, deadlineMs, async () => {
+    await openDataDir(files)
     const giveUpAt = performance.now() + deadlineMs
     // A server that is starting or stopping becomes the one or the other first.
     const live = await readyServer(files, () => !findRunningServer(files), giveUpAt)

@@ -120,6 +120,12 @@ test("launchers at once, from nothing, end with one server", async () => {
   expect(new Set(servers.map((server) => server.url)).size).toBe(1)
 })
 
+test("what a launcher left behind that died at its first step does no harm", async () => {
+  mkdirSync(join(dataDir, "lib"), { recursive: true })
+  const server = await launchPostgres({ dataDir })
+  expect(await value(server.url, "select 1")).toBe(1)
+})
+
 test("what a launcher left behind that died during initdb does no harm", async () => {
   mkdirSync(join(dataDir, "cluster.new", "base"), { recursive: true })
   writeFileSync(join(dataDir, "password.new"), "half")
