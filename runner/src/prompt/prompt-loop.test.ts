@@ -13,6 +13,7 @@ let entries: DraftEntry[]
 let reports: RunnerReport[]
 let deltas: Delta[]
 let diff: Diff
+let readDiff: () => Diff
 let stored: JournalRecord | null
 let writes: JournalRecord[]
 let diskFull: boolean
@@ -24,6 +25,7 @@ beforeEach(() => {
   reports = []
   deltas = []
   diff = { base: "abc", files: [], truncated: false }
+  readDiff = () => diff
   stored = null
   writes = []
   diskFull = false
@@ -49,7 +51,7 @@ function newLoop(generation = 1, isDelivered = true): PromptLoop {
         writes.push(stored)
       },
     },
-    workspace: { directory: "/workspace", changes: async () => diff },
+    workspace: { directory: "/workspace", changes: async () => readDiff() },
     generation,
     isDelivered,
     roomLostSince: () => isRoomLost,
@@ -106,6 +108,21 @@ test("a prompt is accepted, runs and succeeds; its end comes last", async () => 
   expect(entries.at(-2)).toMatchObject({ key: "prt_1", text: "Hello.", done: true })
   expect(agent.prompts).toMatchObject([{ model: "demo/chat", agent: "build", text: "Do it." }])
   expect(agent.listening).toBe(0)
+})
+
+test("changes that cannot be read are told, so that an earlier turn's are not taken for this one's", async () => {
+  answering("Done.")
+  readDiff = () => {
+    throw new Error("fatal: not a git repository")
+  }
+  loop.run(claimOf("p1"))
+  await ended()
+  expect(ends()).toMatchObject([{ state: "succeeded" }])
+  expect(entries.at(-1)).toMatchObject({
+    key: "error:p1:1:changes",
+    reason: "changes-unreadable",
+    message: expect.stringMatching(/could not be read.*earlier turn.*new session\.$/),
+  })
 })
 
 test("[F16] an agent that falls idle with a tool at work has not succeeded; what came is kept", async () => {

@@ -43,7 +43,7 @@ export async function settle(
   // Of what an earlier runner streamed the room has more than we know; it closes that itself.
   if (outcome.type !== "left-behind") turn.closeTexts()
   turn.closeTools(closingSentence(ending))
-  await reportChanges(options)
+  await reportChanges(options, ending)
   showError(options, ending)
   return ending
 }
@@ -134,10 +134,17 @@ async function tryResync(turn: Turn, log: Log) {
   })
 }
 
+const unreadable =
+  "What this turn changed could not be read from the workspace; the changes shown are those of an earlier turn. Ask the agent whether the repository is still whole, or start a new session."
+
 const closingSentence = ({ state, error }: Ending) =>
   state === "stopped" ? "Stopped." : (error?.message ?? "The agent left it unfinished.")
 
-async function reportChanges({ workspace, emit, attempt, log }: SettleOptions): Promise<void> {
+/** A turn that failed has its own error to tell; one that went well must not seem to have changed what it has not. */
+async function reportChanges(
+  { workspace, emit, attempt, log }: SettleOptions,
+  { state }: Ending,
+): Promise<void> {
   try {
     const diff = boundDiff(await within(diffMs, workspace.changes()))
     if (diff.files.length === 0) return
@@ -147,6 +154,10 @@ async function reportChanges({ workspace, emit, attempt, log }: SettleOptions): 
     emit.report({ type: "turn.diff", turnId, diff })
   } catch (error) {
     log("the turn's changes could not be read", { error: String(error) })
+    if (state !== "succeeded") return
+    const { promptId, turnId } = attempt
+    const key = `error:${promptId}:${attempt.attempt}:changes`
+    emit.entry({ key, turnId, kind: "error", reason: "changes-unreadable", message: unreadable })
   }
 }
 
