@@ -1,11 +1,12 @@
 import { afterAll, expect, test } from "vitest"
+import { MAX_PROMPT_CHARS } from "#protocol/limits"
 import { connectDatabase } from "../db.ts"
 import type { SystemContext } from "../domain/context.ts"
 import { createApiKey } from "../testing/api-key.ts"
 import { actingAs, testSystem } from "../testing/context.ts"
 import { createOwner, newSession, TestRoom } from "../testing/factories.ts"
 import { freshSystem } from "../testing/system.ts"
-import { serveTrpc } from "./trpc.ts"
+import { MAX_BODY_BYTES, serveTrpc } from "./trpc.ts"
 
 const system = await freshSystem()
 const owner = await createOwner(system)
@@ -135,13 +136,42 @@ test("unknown procedures and broken JSON have a reason too", async () => {
   expect(json.error.message).toMatch(/mutations with POST\.$/)
 })
 
-test("[F12] a body over 1 MB is answered 413 before it is read as a whole", async () => {
-  const body = JSON.stringify({ prompt: "x".repeat(2 * 1024 * 1024) })
-  expect(await call("session.create", "mutation", { body })).toMatchObject({
+test.each([
+  ["a byte more than the limit", MAX_BODY_BYTES + 1],
+  ["10 MB", 10 * 1024 * 1024],
+])("[F12] a body of %s is answered 413 before it is read as a whole", async (_, bytes) => {
+  const answer = await call("session.create", "mutation", { body: "x".repeat(bytes) })
+  expect(answer).toMatchObject({
     status: 413,
     json: { error: { data: { reason: "request-too-large" } } },
   })
 })
+
+/** A JSON text as a sender writes it that escapes every character. */
+function escapedJson(text: string): string {
+  const units = Array.from({ length: text.length }, (_, i) => text.charCodeAt(i))
+  return `"${units.map((unit) => `\\u${unit.toString(16).padStart(4, "0")}`).join("")}"`
+}
+
+test.each(["x", "好", "\u0001"])(
+  "[F12] the longest prompt, of %j, is taken from a sender that escapes every character",
+  async (unit) => {
+    const send = (prompt: string) => {
+      const body = `{"repoUrl":"file:///srv/git/project","prompt":${escapedJson(prompt)}}`
+      return call("session.create", "mutation", { body })
+    }
+    const text = unit.repeat(MAX_PROMPT_CHARS)
+    const created = await send(text)
+    expect(created).toMatchObject({ status: 200 })
+    const input = { sessionId: created.json.result.data.id }
+    const listed = await call("prompt.list", "query", { input })
+    expect(listed.json.result.data.items[0].text === text).toBe(true)
+    expect(await send(`${text}x`)).toMatchObject({
+      status: 413,
+      json: { error: { data: { reason: "prompt-too-long" } } },
+    })
+  },
+)
 
 test("a batch of more than 50 calls is refused as a whole", async () => {
   const paths = (count: number) => Array(count).fill("viewer.me").join(",")

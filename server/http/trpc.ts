@@ -1,5 +1,6 @@
 import type { TRPCError } from "@trpc/server"
 import { fetchRequestHandler } from "@trpc/server/adapters/fetch"
+import { MAX_PROMPT_CHARS } from "#protocol/limits"
 import type { SystemContext } from "../domain/context.ts"
 import { system } from "../system.ts"
 import { requestContext } from "../trpc/context.ts"
@@ -8,7 +9,12 @@ import { appRouter } from "../trpc/root.ts"
 import { limitedBody } from "./limited-body.ts"
 
 const ENDPOINT = "/api/trpc"
-const MAX_BODY_BYTES = 1024 * 1024
+/** What JSON takes for one UTF-16 unit at most, written as `\uXXXX`. */
+const ESCAPED_UNIT_BYTES = 6
+/** Everything around the longest text: names, ids, a title, the repository's address. */
+const BODY_AROUND_TEXT_BYTES = 64 * 1024
+/** A prompt that is not too long fits however its sender writes JSON. */
+export const MAX_BODY_BYTES = ESCAPED_UNIT_BYTES * MAX_PROMPT_CHARS + BODY_AROUND_TEXT_BYTES
 /** Calls that one request may carry; `server/client.ts` sends no more at once. */
 const MAX_BATCH = 50
 
