@@ -73,6 +73,19 @@ test("[E4] a page back keeps the upTo of the first page while the session goes o
   expect(news.items.map(({ key }) => key)).toEqual(["k21"])
 })
 
+test("[E4][I1] a place that the log has not reached is not answered as if it had", async () => {
+  const { ctx, sessionId, room } = await newTimeline()
+  const end = `${room.epoch}:25`
+  const upToOf = async (upTo: string) =>
+    (await timelinePage(ctx, { sessionId, before: 16, upTo, limit: 5 })).upTo
+  expect(await upToOf(end)).toBe(end)
+  expect(await upToOf(`${room.epoch}:26`)).toBe(end)
+  expect(await upToOf(`${room.epoch + 1}:3`)).toBe(end)
+  // Going on from there starts over, so nothing is skipped.
+  expect(await upToOf("5:99")).toBe("5:99")
+  expect(await upToOf("0")).toBe("0")
+})
+
 test("[E3] a cursor of another epoch starts over", async () => {
   const { ctx, sessionId } = await newTimeline()
   const page = await timelinePage(ctx, { sessionId, since: "5:24", limit: 50 })

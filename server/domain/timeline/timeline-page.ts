@@ -18,7 +18,7 @@ export const timelinePageInput = z
     since: cursorSchema.optional(),
     /** The smallest `firstSeq` that the caller holds: the page ends right before it. */
     before: z.int().positive().optional(),
-    /** With `before`: the `upTo` of the caller's first page, which stays the place to go on from. */
+    /** With `before`: the `upTo` of the caller's first page, which stays the place to go on from once the log reached it. */
     upTo: cursorSchema.optional(),
     limit: z.int().min(1).max(MAX_PAGE).default(200),
   })
@@ -95,7 +95,7 @@ async function pageBack(
   const shown = fitting(rows, limit)
   return {
     items: shown.map(rowEntry).reverse(),
-    upTo: upTo ?? at(session, session.ingestedSeq),
+    upTo: upTo && isReached(session, upTo) ? upTo : at(session, session.ingestedSeq),
     hasMore: shown.length < rows.length,
   }
 }
@@ -103,6 +103,13 @@ async function pageBack(
 /** The rows of one page: at least one, at most `limit`, about {@link MAX_PAGE_BYTES}. */
 function fitting(rows: EntryRow[], limit: number): EntryRow[] {
   return rows.slice(0, limit).filter((row, i) => i === 0 || row.bytesSoFar <= MAX_PAGE_BYTES)
+}
+
+/** A place that the log has not come to yet would have the caller skip what is stored until then. */
+function isReached({ epoch, ingestedSeq }: Session, upTo: string): boolean {
+  const cursor = parseCursor(upTo)
+  const cursorEpoch = BigInt(cursor.epoch)
+  return cursorEpoch < epoch || (cursorEpoch === epoch && cursor.seq <= ingestedSeq)
 }
 
 const rowEntry = ({ bytesSoFar: _, ...row }: EntryRow) => toEntry(row)
