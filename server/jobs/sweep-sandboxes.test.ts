@@ -1,6 +1,7 @@
 import { afterAll, expect, test } from "vitest"
 import { sessionIdSchema } from "#protocol/ids"
-import { createSession } from "../domain/sessions/index.ts"
+import { LEASE_SECONDS } from "#protocol/limits"
+import { connectSession, createSession } from "../domain/sessions/index.ts"
 import { idOf, patient, specOf } from "../sandbox/provider.contract.ts"
 import { sandboxId } from "../sandbox/provider.ts"
 import { testDatabase } from "../testing/database.ts"
@@ -100,4 +101,20 @@ test("jobs that a killed process held are released", async () => {
   const [{ held } = { held: -1n }] = await db.$queryRaw<{ held: bigint }[]>`
     select count(*) as held from graphile_worker.jobs where locked_by = 'worker-killed'`
   expect(held).toBe(0n)
+})
+
+test("[A1] grants are forgotten a day after their lease ended, not before", async () => {
+  const owner = { ...ctx, actor: await createOwner(ctx) }
+  const { id: sessionId } = await createSession(owner, {
+    repoUrl: "file:///srv/git/project",
+    prompt: "Fix the failing test",
+  })
+  const grants = () => db.grant.count({ where: { sessionId } })
+  await connectSession(owner, { sessionId: sessionIdSchema.parse(sessionId) })
+  ctx.clock.advance(LEASE_SECONDS * 1_000 + 23 * 60 * 60_000)
+  await run("sweep-sandboxes", {})
+  expect(await grants()).toBe(1)
+  ctx.clock.advance(60 * 60_000 + 1)
+  await run("sweep-sandboxes", {})
+  expect(await grants()).toBe(0)
 })

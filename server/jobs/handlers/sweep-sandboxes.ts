@@ -1,3 +1,4 @@
+import { forgetGrants } from "../../domain/grants/index.ts"
 import { reviveJobs } from "../../domain/sandboxes/revive-jobs.ts"
 import { parseSandboxId, sandboxId } from "../../sandbox/provider.ts"
 import type { JobContext, JobHandler } from "../context.ts"
@@ -9,9 +10,10 @@ const LEASE_MS = 5 * 60_000
 const LIST_DEADLINE_MS = 30_000
 const TERMINATE_DEADLINE_MS = 60_000
 
-/** Every minute: ends machines that no session knows and sees to it that whatever waits has its job. */
+/** Every minute: ends machines that no session knows, sees to it that whatever waits has its job, forgets old grants. */
 export const sweepSandboxes: JobHandler<"sweep-sandboxes"> = async (ctx) => {
   await releaseAbandoned(ctx.db, LEASE_MS)
+  await forgetGrants(ctx.db, ctx.now())
   const listed = await within(LIST_DEADLINE_MS, "list", ctx.provider.list())
   const known = await knownSandboxes(ctx)
   const ids = new Set(listed.map(({ id }) => id))

@@ -104,6 +104,8 @@ export class Tables {
         return { count: this.#updateMany(model, args).length }
       case "updateManyAndReturn":
         return this.#updateMany(model, args).map((row) => this.#shape(model, row, args))
+      case "deleteMany":
+        return { count: this.#deleteMany(model, args) }
       case "upsert": {
         const [row] = this.#matching(model, args.where)
         if (row) this.#write(model, row, args.update)
@@ -126,7 +128,7 @@ export class Tables {
     const rows = this.rows(model)
     const row = { ...modelOf(model).defaults?.(), ...columns }
     this.#refuseDuplicate(model, row)
-    const name = JSON.stringify([model, ...modelOf(model).key.map((column) => row[column])])
+    const name = nameOf(model, row)
     rows.push(row)
     this.#byKey.set(name, row)
     this.changed(() => {
@@ -244,6 +246,21 @@ export class Tables {
     return rows
   }
 
+  #deleteMany(model: string, { where }: Arguments): number {
+    const gone = this.#matching(model, where)
+    const rows = this.rows(model)
+    for (const row of gone) {
+      const at = rows.indexOf(row)
+      rows.splice(at, 1)
+      this.#byKey.delete(nameOf(model, row))
+      this.changed(() => {
+        rows.splice(at, 0, row)
+        this.#byKey.set(nameOf(model, row), row)
+      })
+    }
+    return gone.length
+  }
+
   #write(model: string, row: Row, data: unknown): void {
     const columns: Row = {}
     for (const [field, value] of Object.entries(data ?? {})) {
@@ -273,6 +290,9 @@ export class Tables {
     throw new Error(`${model} violates the constraint ${refusal}`)
   }
 }
+
+const nameOf = (model: string, row: Row) =>
+  JSON.stringify([model, ...modelOf(model).key.map((column) => row[column])])
 
 function orders(orderBy: unknown): [string, 1 | -1][] {
   const list: object[] = Array.isArray(orderBy) ? orderBy : orderBy ? [Object(orderBy)] : []
