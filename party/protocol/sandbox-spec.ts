@@ -28,7 +28,7 @@ export const sandboxSpecSchema = z.object({
   runnerToken: z.string(),
   modelToken: z.string(),
   repoUrl: z.string(),
-  /** Null for the repository's default branch. */
+  /** A branch or a tag; null for the repository's default branch, or its only one when its HEAD names none. */
   branch: z.string().nullable(),
   models: z.array(sandboxModelSchema).min(1),
   /** Longest time for each boot phase. */

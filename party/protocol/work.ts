@@ -91,7 +91,8 @@ const runnerReports = [
     type: z.literal("boot.ready"),
     generation: z.int().positive(),
     baseCommit: textSchema,
-    branch: textSchema,
+    /** Null where the work starts on no branch: in an empty repository, or where the repository's HEAD is a commit. */
+    branch: textSchema.nullable(),
   }),
   z.object({ type: z.literal("turn.diff"), turnId: promptIdSchema, diff: diffSchema }),
 ] as const

@@ -47,6 +47,9 @@ describe.concurrent("a repository", () => {
   beforeAll(() => {
     plainRepository("plain")
     plainRepository("private")
+    const headless = plainRepository("headless")
+    headless.git("branch", "other")
+    headless.git("symbolic-ref", "HEAD", "refs/heads/absent")
     server.private.add("private")
   })
 
@@ -58,7 +61,12 @@ describe.concurrent("a repository", () => {
     [
       "without the branch",
       () => ({ repoUrl: fileUrl("plain"), branch: "no/such" }),
-      ["plain", "no branch “no/such”"],
+      ["plain", "no branch or tag “no/such”"],
+    ],
+    [
+      "whose default branch is missing",
+      () => ({ repoUrl: fileUrl("headless") }),
+      ["headless", "no default branch", "“main”, “other”"],
     ],
     [
       "whose host is down",
@@ -132,6 +140,17 @@ describe.concurrent("a repository", () => {
       state: "succeeded",
     })
     expect((await session.diff()).files).toMatchObject([{ path: "first.txt", status: "added" }])
+    await session.terminate()
+  })
+
+  test("whose HEAD is a commit is worked in from there, and the session names no branch", async () => {
+    const repository = plainRepository("detached")
+    const baseCommit = repository.git("rev-parse", "HEAD").trim()
+    repository.commit("later")
+    repository.git("checkout", "--quiet", baseCommit)
+    const session = await SessionDriver.create(stack, { repoUrl: repository.url })
+    await session.ended(await session.firstPromptId(), BOOT_WITHIN_MS)
+    expect(await session.get()).toMatchObject({ baseCommit, branch: null })
     await session.terminate()
   })
 

@@ -179,7 +179,7 @@ describe("a boot", () => {
   test("of an empty repository begins with the empty tree; the next generation finds the work that was done", async () => {
     await booted()
     expect(reportsOf("boot.ready")).toMatchObject([
-      { baseCommit: "4b825dc642cb6eb9a060e54bf8d69288fbee4904", branch: "main" },
+      { baseCommit: "4b825dc642cb6eb9a060e54bf8d69288fbee4904", branch: null },
     ])
     const input = { filePath: "$CWD/first", content: "one\n" }
     room.send({ type: "run", claim: claim("p1", [{ tool: "write", input }, { say: "Written." }]) })

@@ -3,6 +3,9 @@ import { mkdirSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { pathToFileURL } from "node:url"
 
+/** Where git is found, whatever the environment of the test run says. */
+export const GIT_PATH = "/usr/local/bin:/usr/bin:/bin:/opt/homebrew/bin"
+
 /** A Git repository on disk, with an author of its own and untouched by the machine's settings. */
 export class GitRepository {
   readonly directory: string
@@ -21,7 +24,7 @@ export class GitRepository {
       encoding: "utf8",
       stdio: ["ignore", "pipe", "pipe"],
       env: {
-        PATH: "/usr/local/bin:/usr/bin:/bin:/opt/homebrew/bin",
+        PATH: GIT_PATH,
         HOME: "/nonexistent",
         GIT_CONFIG_NOSYSTEM: "1",
         GIT_AUTHOR_NAME: "Ada",

@@ -19,7 +19,7 @@ const EXPLANATIONS: Explanation[] = [
     pattern: /Remote branch .* not found in upstream/,
     reason: "branch-not-found",
     message: ({ repository, branch }) =>
-      `${repository} has no branch “${branch}”. Check its name: push the branch, or start a session on one that exists.`,
+      `${repository} has no branch or tag “${branch}”. Check its name: push the branch, or start a session on one that exists.`,
   },
   {
     pattern:

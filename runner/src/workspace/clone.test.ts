@@ -1,41 +1,29 @@
 import { once } from "node:events"
 import { existsSync } from "node:fs"
-import { mkdir, mkdtemp, readFile, readlink, rm, symlink, writeFile } from "node:fs/promises"
+import { mkdir, readFile, readlink, symlink, writeFile } from "node:fs/promises"
 import { createServer } from "node:http"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest"
+import { Cloning } from "../testing/cloning.ts"
 import { GitRepository } from "../testing/git-repository.ts"
-import { type CloneOptions, prepareCheckout } from "./clone.ts"
+import type { CloneOptions } from "./clone.ts"
 import { cloneFailure, withoutPassword } from "./clone-failure.ts"
 import { cloneProgress } from "./clone-progress.ts"
 
+let cloning: Cloning
 let home: string
 let origin: GitRepository
 
 beforeEach(async () => {
-  home = await mkdtemp(join(tmpdir(), "clone-"))
-  await mkdir(join(home, "state"))
-  origin = new GitRepository(join(home, "origin"))
+  cloning = await Cloning.make()
+  home = cloning.home
+  origin = cloning.origin
 })
 
-afterEach(() => rm(home, { recursive: true, force: true }))
+afterEach(() => cloning.remove())
 
-const directory = () => join(home, "workspace")
-
-function prepare(overrides: Partial<CloneOptions> = {}) {
-  return prepareCheckout({
-    repoUrl: origin.url,
-    branch: null,
-    sessionId: "ses_0123456789abcdefgh",
-    directory: directory(),
-    stateDirectory: join(home, "state"),
-    environment: { PATH: process.env.PATH, HOME: home },
-    signal: AbortSignal.timeout(20_000),
-    onProgress: () => undefined,
-    ...overrides,
-  })
-}
+const directory = () => cloning.directory
+const prepare = (overrides?: Partial<CloneOptions>) => cloning.prepare(overrides)
 
 /** An HTTP server that answers every request with one status. */
 async function answering(status: number) {
@@ -65,17 +53,6 @@ describe("a checkout", () => {
     expect(await readFile(join(directory(), "a"), "utf8")).toBe("a\n")
   })
 
-  test("starts at the branch asked for", async () => {
-    origin.commit()
-    origin.git("checkout", "-q", "-b", "feature/x")
-    const commit = origin.commit("on the branch")
-
-    expect(await prepare({ branch: "feature/x" })).toMatchObject({
-      baseCommit: commit,
-      branch: "feature/x",
-    })
-  })
-
   test("has the whole history", async () => {
     for (const message of ["1", "2", "3"]) origin.commit(message)
 
@@ -84,14 +61,6 @@ describe("a checkout", () => {
     const log = await readFile(join(directory(), ".git/logs/HEAD"), "utf8")
     expect(log).not.toBe("")
     expect(existsSync(join(directory(), ".git/shallow"))).toBe(false)
-  })
-
-  test("of an empty repository begins with the empty tree", async () => {
-    expect(await prepare()).toMatchObject({
-      baseCommit: "4b825dc642cb6eb9a060e54bf8d69288fbee4904",
-      branch: "main",
-      workingBranch: "agent-ops/abcdefgh",
-    })
   })
 
   test("keeps links, odd names and LFS pointers as they are, and leaves submodules alone", async () => {

@@ -6,10 +6,11 @@ import { cloneProgress } from "./clone-progress.ts"
 import { type Git, gitIn, gitOutput } from "./git.ts"
 import { prepareGitHome } from "./git-home.ts"
 import { lfsSettings } from "./lfs.ts"
+import { headBranch, headOrEmptyTree, startingPoint } from "./starting-point.ts"
 
 export type CloneOptions = {
   repoUrl: string
-  /** Null for the repository's default branch. */
+  /** A branch or a tag; null for the repository's default branch. */
   branch: string | null
   sessionId: string
   directory: string
@@ -23,10 +24,13 @@ export type Checkout = {
   directory: string
   /** What all changes of the session are measured against: a commit, or the empty tree of an empty repository. */
   baseCommit: string
-  /** The repository's branch that the work starts from. */
-  branch: string
-  /** The local branch that the agent works on, so that the repository's own stays as it was cloned. */
-  workingBranch: string
+  /** The branch or tag that the work starts from; null where it starts on none. */
+  branch: string | null
+  /**
+   * The local branch that the agent works on, so that the repository's own stays as it was cloned; null once the agent
+   * has left it for a commit.
+   */
+  workingBranch: string | null
 }
 
 /** Where the checkout remembers its base. Written last: a checkout that has it is whole. */
@@ -115,31 +119,25 @@ function waysTo(repoUrl: string): string {
   return scheme === "http" ? "http:https" : scheme
 }
 
-async function startWork(git: Git, { branch, sessionId }: CloneOptions): Promise<void> {
-  const head = await git(["symbolic-ref", "--short", "--quiet", "HEAD"])
-  const base = await baseOf(git)
-  await gitOutput(git, ["checkout", "--quiet", "-B", workingBranchOf(sessionId)])
-  await gitOutput(git, ["config", BRANCH_KEY, branch ?? head.stdout.toString().trim()])
-  await gitOutput(git, ["config", BASE_KEY, base])
+async function startWork(git: Git, options: CloneOptions): Promise<void> {
+  const { baseCommit, branch } = await startingPoint(git, options)
+  await gitOutput(git, ["checkout", "--quiet", "-B", workingBranchOf(options.sessionId)])
+  await gitOutput(git, ["config", BRANCH_KEY, branch ?? ""])
+  await gitOutput(git, ["config", BASE_KEY, baseCommit])
 }
 
 async function describeCheckout(git: Git, { directory, branch }: CloneOptions): Promise<Checkout> {
-  const setting = async (key: string) =>
-    (await git(["config", "--get", key])).stdout.toString().trim()
-  const head = (await git(["symbolic-ref", "--short", "--quiet", "HEAD"])).stdout.toString().trim()
+  const setting = async (key: string) => {
+    const { code, stdout } = await git(["config", "--get", key])
+    return code === 0 ? stdout.toString().trim() : null
+  }
+  const kept = await setting(BRANCH_KEY)
   return {
     directory,
-    baseCommit: (await setting(BASE_KEY)) || (await baseOf(git)),
-    branch: (await setting(BRANCH_KEY)) || (branch ?? head),
-    workingBranch: head,
+    baseCommit: (await setting(BASE_KEY)) || (await headOrEmptyTree(git)),
+    branch: kept === null ? branch : kept || null,
+    workingBranch: await headBranch(git),
   }
-}
-
-/** The commit checked out, or the empty tree where there is no commit yet. */
-async function baseOf(git: Git): Promise<string> {
-  const head = await git(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])
-  if (head.code === 0) return head.stdout.toString().trim()
-  return gitOutput(git, ["hash-object", "-t", "tree", "--stdin"])
 }
 
 const SHORT_ID_CHARS = 8

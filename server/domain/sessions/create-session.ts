@@ -18,7 +18,7 @@ const DEFAULT_AGENT = "build"
 
 export const createSessionInput = z.strictObject({
   repoUrl: z.string(),
-  /** Left out: the repository's default branch. */
+  /** A branch or a tag. Left out: the repository's default branch, or its only one when its HEAD names none. */
   branch: z.string().optional(),
   prompt: z.string(),
   model: z.string().max(200).optional(),

@@ -14,7 +14,10 @@ export const sessionSchema = z.object({
   statusReason: z.string(),
   statusSince: instant,
   repoUrl: z.string(),
-  /** Null until the repository's default branch is known. */
+  /**
+   * The branch or tag that the work starts from. Null until that is known, and where it starts on none: in an empty
+   * repository, or where the repository's HEAD is a commit.
+   */
   branch: z.string().nullable(),
   baseCommit: z.string().nullable(),
   model: z.string(),
