@@ -118,7 +118,10 @@ export class Turn {
     return [...this.#state.sessions]
   }
 
-  /** Emits whatever the agent's own messages have that was not emitted yet. */
+  /**
+   * Emits whatever the agent's own messages have that was not emitted yet. Texts in the middle cannot be continued
+   * afterwards, since pieces say no place and may be in those messages already; they become whole at their ends.
+   */
   resync(): Promise<AgentMessage[]> {
     return this.beforeLive(async () => {
       const { calls } = this.#options.agent
@@ -128,6 +131,7 @@ export class Turn {
       for (const child of this.sessionIds) {
         if (child !== sessionId) this.#compare(await calls.messagesFrom(child, null))
       }
+      this.#state = tearTexts(this.#state)
       return messages
     })
   }
@@ -143,16 +147,10 @@ export class Turn {
     }
   }
 
-  /**
-   * After events may have been missed. Texts in the middle cannot be continued, since pieces say no place; they become
-   * whole at their ends.
-   */
-  catchUp(): Promise<void> {
-    return this.beforeLive(async () => {
-      this.#state = tearTexts(this.#state)
-      await this.resync()
-      this.#state = tearTexts(this.#state)
-    })
+  /** After events may have been missed, of texts in the middle too. */
+  async catchUp(): Promise<void> {
+    this.#state = tearTexts(this.#state)
+    await this.resync()
   }
 
   /** Ends the texts that the agent left open, as far as they came. */
