@@ -18,9 +18,13 @@ export async function endWork(
     await within(deadlineMs, abortAll(agent, sessionIds, deadlineMs))
   } catch (error) {
     log("the agent does not stop and is killed", { error: String(error) })
-    // One that does not come up again does nothing either, and the turn has its own reason to tell.
-    await agent.restart().catch((failed) => log("the agent stays down", { error: String(failed) }))
+    await restart(agent, log)
   }
+}
+
+/** One that does not come up again does nothing either, and the turn has its own reason to tell. */
+export async function restart(agent: Pick<Agent, "restart">, log: Log): Promise<void> {
+  await agent.restart().catch((error) => log("the agent stays down", { error: String(error) }))
 }
 
 async function abortAll({ calls }: Pick<Agent, "calls">, ids: string[], deadlineMs: number) {

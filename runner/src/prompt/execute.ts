@@ -1,5 +1,5 @@
 import { AgentCallFailed } from "../agent/opencode.ts"
-import { within } from "./end-work.ts"
+import { restart, within } from "./end-work.ts"
 import { failure } from "./failures.ts"
 import type { Live, PromptLoopOptions } from "./live.ts"
 import { type Ending, settle, showError } from "./settle.ts"
@@ -66,31 +66,41 @@ async function send(options: ExecuteOptions, sessionId: string): Promise<Ending>
     turn.sent()
     started()
   }
-  const outcome = first === "taken" ? await turn.over : first
+  const outcome = first === "taken" ? await turn.over : (first ?? unconfirmed)
   const isStopped = live.attempt.stopRequested && outcome.type === "down"
   return end(options, turn, sessionId, isStopped ? { type: "stop" } : outcome)
 }
 
+const unconfirmed: Outcome = {
+  type: "down",
+  sentence: "The agent did not confirm that it had the prompt",
+}
+
+type Given = "taken" | Extract<Outcome, { type: "failed" }> | null
+
 /**
- * The answer to a prompt whose turn was over first. One that is still on its way could begin after everything else has
- * been ended, so without an answer the agent is killed.
+ * The answer to a prompt whose turn is over. Without one it may be at work, or could begin after everything else has been
+ * ended, so the agent is killed.
  */
 async function lateAnswer(
   { agent, log }: ExecuteOptions,
-  giving: Promise<"taken" | Outcome>,
-  { type }: Outcome,
-): Promise<"taken" | Outcome | null> {
-  try {
-    return await within(arrivalMs, giving)
-  } catch (error) {
+  giving: Promise<Given>,
+  over: Outcome | null,
+): Promise<Given> {
+  const given = await within(arrivalMs, giving).catch((error) => {
     log("a prompt of a turn that is over is still on its way", { error: String(error) })
-    if (type === "stop" || type === "failed") await agent.restart()
     return null
-  }
+  })
+  const isAtRest = over?.type === "idle" || over?.type === "down"
+  if (given === null && !isAtRest) await restart(agent, log)
+  return given
 }
 
-/** Gives the prompt to the agent. When in doubt whether it arrived, the agent is asked; it is never sent twice. */
-async function give(options: ExecuteOptions, sessionId: string): Promise<"taken" | Outcome> {
+/**
+ * Gives the prompt to the agent. When in doubt whether it arrived, the agent is asked; it is never sent twice. Null when
+ * the doubt remains.
+ */
+async function give(options: ExecuteOptions, sessionId: string): Promise<Given> {
   const { agent, live, log } = options
   const { messageId, claim } = live.attempt
   const { text, model } = claim
@@ -103,14 +113,12 @@ async function give(options: ExecuteOptions, sessionId: string): Promise<"taken"
       return { type: "failed", failure: failure("agent-refused", `${error.message}; retry.`) }
     }
   }
-  const { calls } = agent
   try {
-    if (await calls.hasMessage(sessionId, messageId)) return "taken"
-    await calls.abort(sessionId)
+    return (await agent.calls.hasMessage(sessionId, messageId)) ? "taken" : null
   } catch (error) {
     log("the agent does not say whether it has the prompt", { error: String(error) })
+    return null
   }
-  return { type: "down", sentence: "The agent did not confirm that it had the prompt" }
 }
 
 function startTurn({ live, ...options }: ExecuteOptions, sessionId: string): Turn {

@@ -399,8 +399,31 @@ test("[D6] in doubt the agent is asked, and nothing is sent twice", async () => 
   await expect.poll(() => ends().length).toBe(2)
   expect(ends()[1]).toMatchObject({ state: "interrupted" })
   expect(agent.prompts).toHaveLength(2)
-  expect(agent.asked).toContain("abort")
 })
+
+test.each([
+  ["says that it has not got", () => false],
+  [
+    "never says whether it has",
+    () => {
+      throw noAnswer()
+    },
+  ],
+])(
+  "[D6] an agent that %s a prompt which it did not confirm does nothing after the attempt's end",
+  async (_says, hasMessage) => {
+    agent.calls.hasMessage = async () => hasMessage()
+    agent.onPrompt = () => {
+      agent.fallBusy()
+      throw noAnswer()
+    }
+    loop.run(claimOf("p1"))
+    await ended()
+    expect(ends()).toMatchObject([{ state: "interrupted", error: { reason: "agent-died" } }])
+    expect(agent.asked).toEqual(["restart"])
+    expect(agent.status).toBe("idle")
+  },
+)
 
 test("the agent's questions are rejected and said, so that no turn waits for ever", async () => {
   agent.onPrompt = ({ messageId }) => {
