@@ -2,23 +2,28 @@ import type { DraftEntry, Entry } from "#protocol/entry"
 import { canonical } from "./canonical.ts"
 import type { EndOfHistory } from "./end-of-history.ts"
 
-/** I2: every entry that a runner got an acknowledgement for is stored, in its newest version. */
+/**
+ * I2: every entry that a runner got an acknowledgement for is stored, in its newest version: the acknowledged one, or one
+ * that was sent after it and stored by a room whose acknowledgement was lost.
+ */
 export function outboxOffences({ world, entries }: EndOfHistory): string[] {
   const { witness } = world.machines
   const offences = [...witness.offences]
-  const newest = new Map<string, DraftEntry>()
+  const allowed = new Map<string, [acknowledged: DraftEntry, ...later: DraftEntry[]]>()
   const byAge = [...witness.streams.values()].sort((a, b) => a.generation - b.generation)
   for (const { items, acked } of byAge) {
     for (const [number, item] of [...items].sort(([a], [b]) => a - b)) {
-      if (number <= acked && "entry" in item) newest.set(item.entry.key, item.entry)
+      if (!("entry" in item)) continue
+      if (number <= acked) allowed.set(item.entry.key, [item.entry])
+      else allowed.get(item.entry.key)?.push(item.entry)
     }
   }
-  for (const [key, draft] of newest) {
+  for (const [key, drafts] of allowed) {
     const stored = entries.get(key)
     if (!stored) offences.push(`[I2] ${key} was acknowledged and is not stored`)
-    else if (!covers(stored, draft)) {
+    else if (!drafts.some((draft) => covers(stored, draft))) {
       offences.push(
-        `[I2] ${key} was acknowledged as ${canonical(draft)}, stored is ${canonical(stored)}`,
+        `[I2] ${key} was acknowledged as ${canonical(drafts[0])}, stored is ${canonical(stored)}`,
       )
     }
   }
