@@ -9,20 +9,33 @@ const READS_FOR_MS = 15
 /** A viewer that mostly does not read, so that what it was sent waits in its connection and at the room. */
 export class SlowViewer {
   log: SessionLog = emptyLog()
+  /** How often the room said that it sends nothing more until it is told what was seen. */
+  lags = 0
   readonly #socket: WebSocket
   readonly #rhythm: NodeJS.Timeout
   #received = 0
+  #isAsleep = false
 
   constructor({ url, ticket }: { url: string; ticket: string }) {
     this.#socket = new WebSocket(url, [SUBPROTOCOL, ticket])
     this.#socket.on("message", (data) => this.#take(String(data)))
     this.#rhythm = setInterval(() => {
-      if (this.#socket.readyState !== WebSocket.OPEN) return
+      if (this.#socket.readyState !== WebSocket.OPEN || this.#isAsleep) return
       this.#socket.resume()
       setTimeout(() => {
         if (this.#socket.readyState === WebSocket.OPEN) this.#socket.pause()
       }, READS_FOR_MS)
     }, READS_EVERY_MS)
+  }
+
+  /** Reads nothing at all until it wakes. */
+  sleep(): void {
+    this.#isAsleep = true
+    this.#socket.pause()
+  }
+
+  wake(): void {
+    this.#isAsleep = false
   }
 
   close(): void {
@@ -40,6 +53,7 @@ export class SlowViewer {
     const hello = () =>
       this.#say({ type: "hello", protocol: PROTOCOL_VERSION, since: sinceOf(this.log) })
     if (message.type === "welcome") hello()
+    if (message.type === "lag") this.lags++
     const next = applyFrame(this.log, message)
     if (next === "gap") hello()
     else this.log = next

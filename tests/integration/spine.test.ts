@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import * as z from "zod"
 import { type Entry, promptKey } from "#protocol/entry"
+import { MAX_VIEWER_UNSEEN_CHARS } from "#protocol/limits"
 import type { SessionLog } from "#protocol/session-log"
 import { freePorts } from "../../dev/stack/free-ports.ts"
 import { watchSession } from "../../dev/watch-session.ts"
@@ -12,12 +13,14 @@ import { canonical } from "../faults/canonical.ts"
 import { FaultStack } from "../faults/fault-stack.ts"
 import { TcpProxy } from "../faults/tcp-proxy.ts"
 import { until } from "../faults/until.ts"
-import { BOOT_WITHIN_MS, SessionDriver, scripted } from "./session-driver.ts"
+import { BOOT_WITHIN_MS, bash, SessionDriver, scripted } from "./session-driver.ts"
 import { SlowViewer } from "./slow-viewer.ts"
 
 const TOKENS = 5_000
 const TOKEN_EVERY_MS = 2
 const STREAM_WITHIN_MS = 100_000
+/** What the agent shows of a command's output while it runs. */
+const OUTPUT_SO_FAR_CHARS = 30_000
 /** How many sessions are created at once. The others of them fail on purpose. */
 const BURST = 20
 const BURST_THAT_RUN = 4
@@ -136,6 +139,30 @@ test("5,000 streamed tokens arrive complete at two viewers, and at those who joi
 
   for (const view of [...views, slow]) view.close()
   wire.close()
+})
+
+test("[R43] a viewer that reads so little that the room lets go of it ends equal to the others", async () => {
+  const view = await watch()
+  const slow = new SlowViewer(await stack.api.session.connect.mutate({ sessionId: session.id }))
+  await until("what was before", STREAM_WITHIN_MS, () => slow.log.order.length > 0)
+  slow.sleep()
+
+  // Each line makes a new version of the command's entry, with all of its output so far.
+  const lines = Math.ceil((1.2 * MAX_VIEWER_UNSEEN_CHARS) / OUTPUT_SO_FAR_CHARS)
+  const loud = `yes | head -c ${OUTPUT_SO_FAR_CHARS}; for i in $(seq ${lines}); do echo $i; sleep 0.3; done`
+  const promptId = await session.send(scripted(bash(loud), { say: "The end." }))
+  await view.until("the end", (log) => hasEnded(log, promptId), STREAM_WITHIN_MS)
+  expect(hasEnded(slow.log, promptId)).toBe(false)
+
+  slow.wake()
+  await until("the slow viewer's end", STREAM_WITHIN_MS, () => hasEnded(slow.log, promptId))
+  expect(slow.lags).toBeGreaterThan(0)
+  await until("the same on both screens", 20_000, () => {
+    expect(screen(slow.log)).toEqual(screen(view.log))
+    return true
+  })
+  view.close()
+  slow.close()
 })
 
 test("rooms that restart in the middle of an answer: it comes once more, and what was shown before is marked", async () => {
