@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { takeNoOptions } from "./command-line.ts"
 import { type DemoResult, runDemo } from "./demo/run-demo.ts"
 import { removeAbandonedStacks } from "./stack/abandoned.ts"
 import { freePorts } from "./stack/free-ports.ts"
@@ -11,6 +12,7 @@ const DEMO_DEADLINE_MS = 8 * 60_000
 const PORTS = 4
 const HOME_PREFIX = "agent-ops-demo-"
 
+takeNoOptions("npm run demo; it takes JSON=1 and DEMO_MODEL=provider/model from the environment")
 const asJson = process.env.JSON === "1"
 const model = process.env.DEMO_MODEL || "scripted/demo"
 const write = (text: string) => {

@@ -1,16 +1,17 @@
 import { join } from "node:path"
+import { giveUp, refuse, takeNoOptions } from "./command-line.ts"
 import { ROOT } from "./stack/builds.ts"
 import { firstPort } from "./stack/first-port.ts"
 import { startStack } from "./stack/stack.ts"
 import { aborted, stopSignal } from "./stop-signal.ts"
 
+takeNoOptions("npm run dev; it takes its first port from PORT and its home from AGENT_OPS_HOME")
 const given = process.env.PORT ?? "3000"
 const port = firstPort(given)
 if (port === null) {
-  console.error(
+  refuse(
     `PORT is "${given}", which is no port. Set it to the first of four free ports, for example 3000, or leave it out.`,
   )
-  process.exit(2)
 }
 
 const stop = stopSignal()
@@ -32,6 +33,5 @@ try {
   await stack.stop()
   process.exit(0)
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error)
-  process.exit(1)
+  giveUp(error)
 }

@@ -1,4 +1,7 @@
 import { generateKeyPairSync } from "node:crypto"
+import { takeNoOptions } from "./command-line.ts"
+
+takeNoOptions("npm run keys")
 
 /** Prints two fresh Ed25519 key pairs as the lines that .env.example asks for. */
 for (const name of ["SERVER", "ROOMS"]) {

@@ -4,8 +4,9 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { parseArgs } from "node:util"
+import { giveUp, portOption, readOptions } from "./command-line.ts"
 import { startModel } from "./model/server.ts"
+import { assertFree, freePorts } from "./stack/free-ports.ts"
 import { aborted, stopSignal } from "./stop-signal.ts"
 
 const TERM_DEADLINE_MS = 5_000
@@ -14,19 +15,22 @@ const TERM_DEADLINE_MS = 5_000
 const binary = fileURLToPath(
   new URL("../node_modules/opencode-linux-x64/bin/opencode", import.meta.url),
 )
-const { values } = parseArgs({
-  options: {
+const values = readOptions(
+  {
     port: { type: "string", default: "4096" },
     directory: { type: "string", default: process.cwd() },
   },
-})
+  "npm run dev:opencode -- [--port N] [--directory DIR]",
+)
+const port = portOption(values.port) || (await freePorts(1))
+await assertFree(port, "", "Choose another --port.").catch(giveUp)
 
 const home = mkdtempSync(join(tmpdir(), "agent-ops-opencode-"))
 const model = await startModel()
 const password = randomBytes(18).toString("base64url")
 const agent = serve()
 
-console.log(`OpenCode starts at http://127.0.0.1:${values.port} in ${values.directory}`)
+console.log(`OpenCode starts at http://127.0.0.1:${port} in ${values.directory}`)
 console.log(`user opencode, password ${password}`)
 
 void aborted(stopSignal()).then(() => end(agent))
@@ -62,7 +66,7 @@ function serve(): ChildProcess {
     OPENCODE_DISABLE_PROJECT_CONFIG: "1",
   }
   mkdirSync(values.directory, { recursive: true })
-  return spawn(binary, ["serve", "--hostname", "127.0.0.1", "--port", values.port], {
+  return spawn(binary, ["serve", "--hostname", "127.0.0.1", "--port", String(port)], {
     cwd: values.directory,
     detached: true,
     env,

@@ -2,11 +2,12 @@ import { mkdirSync, mkdtempSync, readFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
-import { parseArgs } from "node:util"
 import { build } from "esbuild"
 import { convertV4MiniflareOptions, Miniflare } from "miniflare"
 import * as z from "zod"
 import { bindingsSchema } from "../party/env.ts"
+import { giveUp, portOption, readOptions } from "./command-line.ts"
+import { assertFree } from "./stack/free-ports.ts"
 import { aborted, stopSignal } from "./stop-signal.ts"
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url))
@@ -105,9 +106,11 @@ function workerSettings(): { compatibilityDate: string; compatibilityFlags: stri
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({
-    options: { port: { type: "string", default: "0" }, persist: { type: "string" } },
-  })
+  const values = readOptions(
+    { port: { type: "string", default: "0" }, persist: { type: "string" } },
+    "npm run dev:rooms -- [--port N] [--persist DIR]",
+  )
+  const port = portOption(values.port)
   const stop = stopSignal()
   const settings = bindingsSchema.safeParse(process.env)
   if (!settings.success) {
@@ -116,8 +119,9 @@ if (import.meta.main) {
     )
     process.exit(1)
   }
+  await assertFree(port, "", "Choose another --port.").catch(giveUp)
   const persistDir = values.persist ?? mkdtempSync(join(tmpdir(), "agent-ops-rooms-"))
-  const rooms = await startRooms({ port: Number(values.port), persistDir, bindings: process.env })
+  const rooms = await startRooms({ port, persistDir, bindings: process.env })
   console.log(JSON.stringify({ url: rooms.url, pid: process.pid }))
   await aborted(stop)
   await rooms.close()

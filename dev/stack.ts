@@ -1,32 +1,37 @@
-import { parseArgs } from "node:util"
+import { giveUp, readOptions, refuse } from "./command-line.ts"
 import { firstPort } from "./stack/first-port.ts"
 import { startStack } from "./stack/stack.ts"
 import { aborted, stopSignal } from "./stop-signal.ts"
 
-const { values } = parseArgs({
-  options: {
-    home: { type: "string" },
-    port: { type: "string" },
+const USAGE = "npm run stack -- --home DIR --port N [--model scripted]"
+const { home, port, model } = readOptions(
+  {
+    home: { type: "string", default: "" },
+    port: { type: "string", default: "" },
     model: { type: "string", default: "scripted" },
   },
-})
-const port = firstPort(values.port ?? "")
-if (!values.home || port === null) {
-  console.error("Usage: npm run stack -- --home DIR --port N [--model scripted]")
-  process.exit(2)
+  USAGE,
+)
+if (!home) {
+  refuse(`--home is missing; name the directory that holds all of this stack. Usage: ${USAGE}`)
 }
-if (values.model !== "scripted") {
-  console.error(
-    `--model ${values.model} is not known. Only the scripted model runs locally; for a real one set its provider's key, for example ANTHROPIC_API_KEY, and choose it per session.`,
+const first = firstPort(port)
+if (first === null) {
+  refuse(
+    `--port is "${port}", which is no first port. Give the first of four free ports, 1 to 65530, for example 3000. Usage: ${USAGE}`,
   )
-  process.exit(2)
+}
+if (model !== "scripted") {
+  refuse(
+    `--model ${model} is not known. Only the scripted model runs locally; for a real one set its provider's key, for example ANTHROPIC_API_KEY, and choose it per session.`,
+  )
 }
 
 const stop = stopSignal()
 try {
   const stack = await startStack({
-    home: values.home,
-    port,
+    home,
+    port: first,
     databaseUrl: process.env.DATABASE_URL,
     say: (line) => console.error(line),
   })
@@ -37,6 +42,5 @@ try {
   await stack.stop()
   process.exit(0)
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error)
-  process.exit(1)
+  giveUp(error)
 }

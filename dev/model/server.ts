@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto"
 import { once } from "node:events"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
-import { parseArgs } from "node:util"
-import * as z from "zod"
+import { giveUp, portOption, readOptions } from "../command-line.ts"
+import { assertFree } from "../stack/free-ports.ts"
 import { aborted, stopSignal } from "../stop-signal.ts"
 import { chatCompletions } from "./chat-completions.ts"
 import { RequestRefused } from "./conversation.ts"
@@ -129,18 +129,12 @@ function refuse(form: WireForm, response: ServerResponse, error: unknown): void 
   sendJson(response, status, form.error(status, message))
 }
 
-const portArgument = z.coerce.number().int().min(0).max(65_535)
-
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { port: { type: "string", default: "0" } } })
-  const port = portArgument.safeParse(values.port)
-  if (!port.success) {
-    console.error(`--port ${values.port} is not a port; give a number from 0 (any) to 65535.`)
-    process.exitCode = 2
-    return
-  }
+  const usage = "npm run dev:model -- [--port N]"
+  const port = portOption(readOptions({ port: { type: "string", default: "0" } }, usage).port)
+  await assertFree(port, "", "Choose another --port.").catch(giveUp)
   const stop = stopSignal()
-  const model = await startModel({ port: port.data })
+  const model = await startModel({ port })
   console.log(`scripted model ready at ${model.url}`)
   await aborted(stop)
   await model.close()

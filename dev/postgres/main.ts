@@ -1,10 +1,9 @@
 import { rm } from "node:fs/promises"
-import { parseArgs } from "node:util"
-import * as z from "zod"
+import { portOption, readOptions, refuse } from "../command-line.ts"
 import { launchPostgres } from "./launch.ts"
 import { StartError } from "./start-error.ts"
 
-const USAGE = "usage: main.ts --data DIR [--port N] [--throwaway]"
+const USAGE = "main.ts --data DIR [--port N] [--throwaway]"
 const WATCH_MS = 250
 
 /**
@@ -25,19 +24,16 @@ async function main(): Promise<number> {
 }
 
 function readArguments() {
-  const { values } = parseArgs({
-    options: {
-      data: { type: "string" },
-      port: { type: "string" },
+  const { data, port, throwaway } = readOptions(
+    {
+      data: { type: "string", default: "" },
+      port: { type: "string", default: "0" },
       throwaway: { type: "boolean", default: false },
     },
-  })
-  const schema = z.object({
-    data: z.string({ error: USAGE }).min(1, USAGE),
-    port: z.coerce.number({ error: USAGE }).int().min(1).max(65_535).optional(),
-    throwaway: z.boolean(),
-  })
-  return schema.parse(values)
+    USAGE,
+  )
+  if (!data) refuse(`--data is missing; name the directory of the server's files. Usage: ${USAGE}`)
+  return { data, port: portOption(port) || undefined, throwaway }
 }
 
 function endOfUse(isBoundToStdin: boolean): Promise<"asked"> {

@@ -34,6 +34,11 @@ export async function startServer(
         `Port ${port} on 127.0.0.1 is taken by another program. End it, or choose another port.`,
       )
     }
+    if (options.port && /could not bind .*: Permission denied/.test(log)) {
+      throw new StartError(
+        `Port ${port}, for PostgreSQL, is not open to the account that it runs as, as most ports below 1024 are. Choose another port.`,
+      )
+    }
     // Processes of a server that was killed let go of its shared memory a moment later.
     const isTransient = isPortTaken || log.includes("pre-existing shared memory block")
     if (!isTransient || performance.now() > options.giveUpAt) {

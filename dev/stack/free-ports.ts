@@ -16,16 +16,34 @@ export async function freePorts(count: number): Promise<number> {
   throw new Error(`No ${count} consecutive free ports between ${FIRST_PORT} and ${LAST_PORT}`)
 }
 
-/** Whether nobody listens on a port of 127.0.0.1. */
-export function isFree(port: number): Promise<boolean> {
+/** Throws a sentence that ends with `next` unless a port of 127.0.0.1 can be listened on. `whose` names its use. */
+export async function assertFree(port: number, whose: string, next: string): Promise<void> {
+  const code = await bindError(port)
+  if (code === null) return
+  const name = whose ? `Port ${port}, for ${whose},` : `Port ${port}`
+  if (code === "EACCES") {
+    throw new Error(`${name} is not open to this account, as most ports below 1024 are. ${next}`)
+  }
+  throw new Error(`${name} is taken. Stop what listens there, or ${lowerFirst(next)}`)
+}
+
+/** Whether a port of 127.0.0.1 can be listened on. */
+async function isFree(port: number): Promise<boolean> {
+  return (await bindError(port)) === null
+}
+
+/** The system's code for why a port of 127.0.0.1 cannot be listened on; null when it can. */
+function bindError(port: number): Promise<string | null> {
   return new Promise((resolve) => {
     const server = createServer()
-    server.once("error", () => resolve(false))
-    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)))
+    server.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message))
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(null)))
   })
 }
 
-/** Whether a connection to a port of 127.0.0.1 is refused at once: unlike {@link isFree} this never takes the port. */
+const lowerFirst = (sentence: string) => sentence.charAt(0).toLowerCase() + sentence.slice(1)
+
+/** Whether a connection to a port of 127.0.0.1 is refused at once: unlike {@link assertFree} this never takes the port. */
 export function refuses(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, "127.0.0.1")

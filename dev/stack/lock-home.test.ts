@@ -58,7 +58,7 @@ test("of many starters that meet a dead holder's lock exactly one gets the home"
   const pid = winner?.child.pid
   expect(holderOf(dir)).toBe(pid)
   const losers = starters.filter((starter) => starter !== winner).map(({ said }) => said)
-  const sentence = `A stack with pid ${pid} already runs in ${dir}. Stop it, or choose another --home.`
+  const sentence = `A stack with pid ${pid} already runs in ${dir}. Stop it, or choose another --home (make dev: AGENT_OPS_HOME).`
   expect(new Set(losers)).toEqual(new Set([sentence]))
 })
 

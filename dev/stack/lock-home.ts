@@ -61,5 +61,7 @@ async function ended(path: string): Promise<void> {
 
 function alreadyRuns(home: string, pid: number | null): Error {
   const who = pid ? ` with pid ${pid}` : ""
-  return new Error(`A stack${who} already runs in ${home}. Stop it, or choose another --home.`)
+  return new Error(
+    `A stack${who} already runs in ${home}. Stop it, or choose another --home (make dev: AGENT_OPS_HOME).`,
+  )
 }

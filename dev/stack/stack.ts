@@ -5,7 +5,7 @@ import { assertAnswers } from "../db/with-database.ts"
 import { buildAll } from "./builds.ts"
 import { Child } from "./child.ts"
 import { type DevIdentity, ensureDevIdentity } from "./dev-identity.ts"
-import { isFree } from "./free-ports.ts"
+import { assertFree } from "./free-ports.ts"
 import { KeptPostgres } from "./kept-postgres.ts"
 import { endLeftovers } from "./leftovers.ts"
 import { lockHome } from "./lock-home.ts"
@@ -60,7 +60,9 @@ function makeHome(home: string): void {
     mkdirSync(home, { recursive: true, mode: 0o700 })
   } catch (error) {
     const why = error instanceof Error && "code" in error ? error.code : error
-    throw new Error(`The home ${home} cannot be made (${why}). Choose another --home.`)
+    throw new Error(
+      `The home ${home} cannot be made (${why}). Choose another --home (make dev: AGENT_OPS_HOME).`,
+    )
   }
 }
 
@@ -147,10 +149,6 @@ class RunningStack {
 /** A stranger on one of the ports would answer in a part's place. PostgreSQL looks after its own. */
 async function assertPortsFree(first: number): Promise<void> {
   const { postgres: _, ...ports } = portsFrom(first)
-  for (const [name, port] of Object.entries(ports)) {
-    if (await isFree(port)) continue
-    throw new Error(
-      `Port ${port}, for ${name}, is taken. Stop what listens there, or choose another --port.`,
-    )
-  }
+  const next = "Choose another first port with --port (make dev: PORT)."
+  for (const [name, port] of Object.entries(ports)) await assertFree(port, name, next)
 }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -151,6 +151,15 @@ test("a taken port is named", async () => {
     `Port ${address.port} on 127.0.0.1 is taken`,
   )
   other.close()
+})
+
+/** Containers often open every port to everybody. */
+const lowestOpenPort = Number(readFileSync("/proc/sys/net/ipv4/ip_unprivileged_port_start", "utf8"))
+
+test.runIf(lowestOpenPort > 1)("a port that only the system may use is named", async () => {
+  await expect(launchPostgres({ dataDir, port: 1 })).rejects.toThrow(
+    /^Port 1, for PostgreSQL, is not open to the account .* Choose another port\.$/,
+  )
 })
 
 test("a directory that holds other things is refused and left alone", async () => {

@@ -130,7 +130,7 @@ describe("a stack that lacks something says which, why and what next, ends with 
     writeFileSync(join(root, "file"), "")
     const { said, code } = await start({}, join(root, "file", "home"))
     expect(code).toBe(1)
-    expect(said).toMatch(/^The home .*\/file\/home cannot be made .* Choose another --home\.$/)
+    expect(said).toMatch(/^The home .*\/file\/home cannot be made .* Choose another --home .*\.$/)
   })
 })
 
