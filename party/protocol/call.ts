@@ -40,6 +40,15 @@ export const roomCallSchema = z.discriminatedUnion("call", [
 export type RoomCall = z.infer<typeof roomCallSchema>
 export type RoomCallOf<Name extends RoomCall["call"]> = Extract<RoomCall, { call: Name }>
 
+/** Why a room's `ask` found no sandbox that answers now; every other reason is the sandbox's own answer. */
+export const sandboxAwaySchema = z.enum([
+  "runner-absent",
+  "runner-lost",
+  "no-answer",
+  "sandbox-not-ready",
+])
+export type SandboxAway = z.infer<typeof sandboxAwaySchema>
+
 export const roomAnswerSchema = z.union([
   z.object({ ok: z.literal(true), value: jsonSchema.optional() }),
   z.object({ ok: z.literal(false), error: failureSchema }),

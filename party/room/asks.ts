@@ -1,4 +1,4 @@
-import type { RoomCallOf } from "../protocol/call.ts"
+import type { RoomCallOf, SandboxAway } from "../protocol/call.ts"
 import type { FromRunnerOf } from "../protocol/runner.ts"
 import { refuse, type Step, toRunner } from "./step.ts"
 
@@ -6,7 +6,7 @@ import { refuse, type Step, toRunner } from "./step.ts"
 export function ask(step: Step, replyId: string, call: RoomCallOf<"ask">) {
   const { state, now } = step
   if (state.runner === null) {
-    return refuse(step, replyId, "runner-absent", "The sandbox is not connected.")
+    return noAnswer(step, replyId, "runner-absent", "The sandbox is not connected.")
   }
   state.asks.set(replyId, now + call.withinMs)
   toRunner(step, { type: "ask", id: replyId, ask: call.ask })
@@ -21,14 +21,17 @@ export function expireAsks(step: Step): void {
   for (const [replyId, dueAt] of step.state.asks) {
     if (dueAt > step.now) continue
     step.state.asks.delete(replyId)
-    refuse(step, replyId, "no-answer", "The sandbox did not answer in time.")
+    noAnswer(step, replyId, "no-answer", "The sandbox did not answer in time.")
   }
 }
 
 /** The runner that was asked is gone; a next one was not asked. */
 export function failAsks(step: Step): void {
   for (const replyId of step.state.asks.keys()) {
-    refuse(step, replyId, "runner-lost", "The sandbox went away before it answered.")
+    noAnswer(step, replyId, "runner-lost", "The sandbox went away before it answered.")
   }
   step.state.asks.clear()
 }
+
+const noAnswer = (step: Step, replyId: string, reason: SandboxAway, sentence: string) =>
+  refuse(step, replyId, reason, `${sentence} Try again in a moment.`)

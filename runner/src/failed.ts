@@ -14,6 +14,14 @@ export class Failed extends Error {
 /** What is reported for `error`; one that nobody expected is named `unexpected`. */
 export function failureOf(error: unknown): Failure {
   if (error instanceof Failed) return { reason: error.reason, message: error.message }
-  const message = error instanceof Error ? error.message : String(error)
-  return { reason: "unexpected", message: `Something broke in the sandbox: ${message}` }
+  const said = withoutPaths(error instanceof Error ? error.message : String(error))
+  const message = `Something broke in the sandbox: ${said.replace(/\.$/, "")}. Try again; if it happens again, start a new session.`
+  return { reason: "unexpected", message }
+}
+
+/** Where things lie on the machine is of no use outside of it; addresses of the web stay. */
+export function withoutPaths(said: string): string {
+  return said
+    .replaceAll(/(['"])\/.*?\1/g, "$1…$1")
+    .replaceAll(/(?<![\w./:…])\/[^\s'"`,;:()]+/g, "…")
 }

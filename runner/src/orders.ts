@@ -1,3 +1,4 @@
+import type { SandboxAway } from "#protocol/call"
 import type { Ask, FromRunnerOf, ToRunnerOf } from "#protocol/runner"
 import { Failed, failureOf } from "./failed.ts"
 import type { RoomOrder } from "./link/room-link.ts"
@@ -65,7 +66,8 @@ function obey(order: Exclude<RoomOrder, { type: "ask" }>, loop: PromptLoop): voi
 
 function reply(ask: Ask, served: Served | null) {
   if (!served) {
-    throw new Failed("sandbox-not-ready", "The sandbox is still starting. Try again in a moment.")
+    const reason: SandboxAway = "sandbox-not-ready"
+    throw new Failed(reason, "The sandbox is still starting. Try again in a moment.")
   }
   switch (ask.name) {
     case "diff":

@@ -5,6 +5,7 @@ import { cloneFailure, withoutPassword } from "./clone-failure.ts"
 import { cloneProgress } from "./clone-progress.ts"
 import { type Git, gitIn, gitOutput } from "./git.ts"
 import { prepareGitHome } from "./git-home.ts"
+import { isCheckout } from "./gone.ts"
 import { lfsSettings } from "./lfs.ts"
 import { headBranch, headOrEmptyTree, startingPoint } from "./starting-point.ts"
 
@@ -78,11 +79,6 @@ async function isEmptied({ directory, stateDirectory }: CloneOptions): Promise<b
   if (!interrupted) return false
   for (const name of names) await rm(join(directory, name), { recursive: true, force: true })
   return true
-}
-
-async function isCheckout(git: Git): Promise<boolean> {
-  const { code, stdout } = await git(["rev-parse", "--show-cdup"])
-  return code === 0 && stdout.toString().trim() === ""
 }
 
 const markerOf = (stateDirectory: string) => join(stateDirectory, "clone-under-way")

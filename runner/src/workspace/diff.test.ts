@@ -1,4 +1,4 @@
-import { chmodSync, renameSync, rmSync, symlinkSync } from "node:fs"
+import { chmodSync, cpSync, renameSync, rmSync, symlinkSync } from "node:fs"
 import { mkdtemp, readFile, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -228,11 +228,35 @@ describe("the checkout", () => {
     expect((await diff(base)).files[0]?.patch).toMatch(/^diff --git a\/a b\/a\n/)
   })
 
-  test("without its repository is a failure that says so", async () => {
-    const base = checkout.commit()
-    rmSync(join(checkout.directory, ".git"), { recursive: true })
+  test.each([".git", ".git/HEAD"])(
+    "that lost its %s is a failure that says so, also inside another repository",
+    async (lost) => {
+      const base = checkout.commit()
+      cpSync(join(checkout.directory, ".git"), join(home, ".git"), { recursive: true })
+      rmSync(join(checkout.directory, lost), { recursive: true })
 
-    await expect(diff(base)).rejects.toMatchObject({ reason: "diff-failed" })
+      await expect(diff(base)).rejects.toMatchObject({
+        reason: "repository-gone",
+        message: expect.stringMatching(/ is no Git repository any more.* Ask the agent .*\.$/),
+      })
+    },
+  )
+
+  test("that is gone as a whole is a failure that says so, and not where it was", async () => {
+    const base = checkout.commit()
+    rmSync(checkout.directory, { recursive: true })
+
+    await expect(diff(base)).rejects.toMatchObject({ reason: "workspace-gone" })
+    await expect(diff(base)).rejects.not.toThrow(home)
+  })
+
+  test("that lost its base is a failure with git's own words and a next step", async () => {
+    checkout.commit()
+
+    await expect(diff("c0ffee".padEnd(40, "0"))).rejects.toMatchObject({
+      reason: "diff-failed",
+      message: expect.stringMatching(/Git said: fatal: bad object .* start a new session\.$/),
+    })
   })
 })
 

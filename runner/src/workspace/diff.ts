@@ -2,8 +2,9 @@ import { copyFile, mkdir, mkdtemp, rm, stat, utimes } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import type { Diff } from "#protocol/work"
-import { Failed } from "../failed.ts"
+import { Failed, withoutPaths } from "../failed.ts"
 import { type Git, type GitOptions, gitIn, gitOutput } from "./git.ts"
+import { whatIsGone } from "./gone.ts"
 import { type ParsedFile, parseDiff } from "./parse-diff.ts"
 
 /** A longer patch is left out. */
@@ -67,8 +68,9 @@ export async function diffAgainstBase({
 }: DiffOptions): Promise<Diff> {
   const scratch = await mkdtemp(join(tmpdir(), "agent-ops-diff-"))
   const signal = AbortSignal.timeout(DEADLINE_MS)
+  const plain = gitIn(directory, environment)
   try {
-    const git = await scratchGit(gitIn(directory, environment), { directory, scratch, signal })
+    const git = await scratchGit(plain, { directory, scratch, signal })
     await settleConflicts(git)
     const allListed = await listUntracked(git)
     const { code, stdout, stderr, cut } = await git([...DIFF, baseCommit, "--"], {
@@ -77,7 +79,7 @@ export async function diffAgainstBase({
     if (code !== 0 && !cut) throw new Error(stderr.trim())
     return fitted(baseCommit, parseDiff(stdout, cut), allListed)
   } catch (error) {
-    throw explained(error, signal)
+    throw signal.aborted ? tooSlow(error) : await explained(error, plain, directory)
   } finally {
     await rm(scratch, { recursive: true, force: true })
   }
@@ -170,13 +172,16 @@ function fitted(base: string, parsed: ParsedFile[], allListed: boolean): Diff {
   return diff
 }
 
-function explained(error: unknown, signal: AbortSignal): Failed {
-  if (signal.aborted) {
-    const message =
-      "The changes took more than a minute to compare. Remove or ignore large generated folders, then reload."
-    return new Failed("diff-too-slow", message, { cause: error })
-  }
-  const said = error instanceof Error ? error.message : String(error)
-  const message = `The changes could not be compared with the start of the session. Git said: ${said.slice(0, 300)}`
-  return new Failed("diff-failed", message, { cause: error })
+function tooSlow(cause: unknown): Failed {
+  const message =
+    "The changes took more than a minute to compare. Remove or ignore large generated folders, then reload."
+  return new Failed("diff-too-slow", message, { cause })
+}
+
+async function explained(cause: unknown, git: Git, directory: string): Promise<Failed> {
+  const gone = await whatIsGone(git, directory).catch(() => null)
+  if (gone) return gone
+  const said = withoutPaths(cause instanceof Error ? cause.message : String(cause))
+  const message = `The changes could not be compared with the start of the session. Git said: ${said.slice(0, 300)}. Ask the agent whether the repository is still whole, or start a new session.`
+  return new Failed("diff-failed", message, { cause })
 }

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"
+import { dirname } from "node:path"
 import { markVariable } from "../agent/environment.ts"
 import { killMarked } from "../agent/process-tree.ts"
 
@@ -47,7 +48,14 @@ export function gitIn(directory: string, inherited: NodeJS.ProcessEnv): Git {
       const mark = randomUUID()
       const child = spawn("git", args, {
         cwd: directory,
-        env: { ...inherited, ...ENVIRONMENT, ...environment, [markVariable]: mark },
+        env: {
+          ...inherited,
+          ...ENVIRONMENT,
+          // A checkout that lost its repository must not be taken for a part of one around it.
+          GIT_CEILING_DIRECTORIES: dirname(directory),
+          ...environment,
+          [markVariable]: mark,
+        },
         stdio: ["pipe", "pipe", "pipe"],
       })
       const end = () => {

@@ -3,7 +3,6 @@ import { sessionIdSchema } from "#protocol/ids"
 import { textSchema } from "#protocol/text"
 import { findSession } from "../access/index.ts"
 import type { DomainContext } from "../context.ts"
-import { DomainError } from "../errors.ts"
 import { askSandbox } from "./ask-sandbox.ts"
 
 const MAX_PATH_CHARS = 4_096
@@ -35,11 +34,6 @@ export async function changesFile(
 ): Promise<z.infer<typeof workspaceFileSchema>> {
   const session = await findSession(ctx, sessionId)
   const asked = await askSandbox(ctx, session, { name: "file", path }, workspaceFileSchema)
-  if (asked.ok) return asked.value
-  const { reason, message } = asked.error
-  throw new DomainError(
-    reason === "file-not-found" ? "NOT_FOUND" : "PRECONDITION_FAILED",
-    reason,
-    message,
-  )
+  if (asked.kind === "answered") return asked.value
+  throw asked.error
 }
