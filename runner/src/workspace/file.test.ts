@@ -1,5 +1,7 @@
 import { execFileSync } from "node:child_process"
+import { once } from "node:events"
 import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises"
+import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
@@ -85,13 +87,32 @@ describe("refused is", () => {
     })
   })
 
-  test("a folder, and a pipe without waiting for it", async () => {
+  test("a folder, a socket, and a pipe without waiting for it", async () => {
     execFileSync("mkfifo", [join(workspace, "pipe")])
+    const server = createServer().listen(join(workspace, "socket"))
+    await once(server, "listening")
 
-    for (const path of [".", "pipe"]) {
-      await expect(readWorkspaceFile(workspace, path)).rejects.toMatchObject({
-        reason: "not-a-file",
-      })
+    for (const path of [".", "pipe", "socket"]) {
+      const refused = readWorkspaceFile(workspace, path)
+      await expect(refused).rejects.toMatchObject({ reason: "not-a-file" })
+      await expect(refused).rejects.not.toThrow(home)
     }
+    server.close()
   })
+
+  test.each(["a folder that is gone", "a folder that became a file"])(
+    "everything when the workspace is %s, without telling where it was",
+    async (what) => {
+      await rm(workspace, { recursive: true })
+      if (what.endsWith("file")) await writeFile(workspace, "x")
+
+      const refused = readWorkspaceFile(workspace, "README.md")
+
+      await expect(refused).rejects.toMatchObject({
+        reason: "workspace-gone",
+        message: expect.stringMatching(/ is gone from the sandbox\. Ask the agent .*\.$/),
+      })
+      await expect(refused).rejects.not.toThrow(home)
+    },
+  )
 })

@@ -3,6 +3,7 @@ import { type FileHandle, open, realpath } from "node:fs/promises"
 import { isAbsolute, join, relative, sep } from "node:path"
 import { MAX_MESSAGE_CHARS } from "#protocol/limits"
 import { Failed } from "../failed.ts"
+import { isFolder, workspaceGone } from "./gone.ts"
 
 const MAX_FILE_BYTES = 1024 * 1024
 
@@ -25,26 +26,64 @@ export type FileContent = {
 
 /** A file of the checkout by its path relative to it. Throws Failed for whatever lies outside or is no plain file. */
 export async function readWorkspaceFile(directory: string, path: string): Promise<FileContent> {
-  const root = await realpath(directory)
-  const target = await realpath(join(root, path)).catch(() => null)
-  const inside = target === null ? null : relative(root, target)
-  if (target === null || inside === null || isOutside(inside) || isGitInternal(inside)) {
-    throw new Failed(
-      "file-not-found",
-      `There is no file “${path}” in the workspace. Check its path, or whether the agent has removed it.`,
-    )
-  }
-  // Opening a pipe would otherwise wait for its other end.
-  const handle = await open(
-    target,
-    constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW,
-  )
+  if (!(await isFolder(directory))) throw workspaceGone()
+  const handle = await openInside(await realpath(directory), path)
   try {
     return { path, ...(await contentOf(handle, path)) }
   } finally {
     await handle.close()
   }
 }
+
+async function openInside(root: string, path: string): Promise<FileHandle> {
+  try {
+    const target = await realpath(join(root, path))
+    const inside = relative(root, target)
+    if (isOutside(inside) || isGitInternal(inside)) throw notFound(path)
+    // Opening a pipe would otherwise wait for its other end.
+    return await open(target, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW)
+  } catch (error) {
+    throw explained(error, path)
+  }
+}
+
+function explained(error: unknown, path: string): unknown {
+  switch (error instanceof Error && "code" in error ? error.code : null) {
+    case "ENOENT":
+    case "ENOTDIR":
+    case "ELOOP":
+    case "ENAMETOOLONG":
+    case "ERR_INVALID_ARG_VALUE":
+      return notFound(path)
+    // So a socket answers, or a device that is not there.
+    case "ENXIO":
+    case "ENODEV":
+      return notAFile(path)
+    case "EACCES":
+    case "EPERM":
+      return notReadable(path)
+    default:
+      return error
+  }
+}
+
+const notFound = (path: string) =>
+  new Failed(
+    "file-not-found",
+    `There is no file “${path}” in the workspace. Check its path, or whether the agent has removed it.`,
+  )
+
+const notAFile = (path: string) =>
+  new Failed(
+    "not-a-file",
+    `“${path}” is no plain file but a folder, a pipe, a socket or a device. Open a file instead.`,
+  )
+
+const notReadable = (path: string) =>
+  new Failed(
+    "file-not-readable",
+    `The sandbox may not read “${path}”. Have the agent change the file's mode, then try again.`,
+  )
 
 function isOutside(inside: string): boolean {
   return inside === ".." || inside.startsWith(`..${sep}`) || isAbsolute(inside)
@@ -56,9 +95,7 @@ function isGitInternal(inside: string): boolean {
 
 async function contentOf(handle: FileHandle, path: string): Promise<Omit<FileContent, "path">> {
   const stat = await handle.stat()
-  if (!stat.isFile()) {
-    throw new Failed("not-a-file", `“${path}” is not a file. Open a file inside it instead.`)
-  }
+  if (!stat.isFile()) throw notAFile(path)
   const buffer = Buffer.alloc(Math.min(stat.size, MAX_FILE_BYTES))
   const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0)
   const data = buffer.subarray(0, bytesRead)
