@@ -20,6 +20,7 @@ const quiet = () => undefined
 function recordOf(attempts: number): JournalRecord {
   return {
     agentSessionId: "ses_1",
+    toldChanges: false,
     attempts: Array.from({ length: attempts }, (_, index) => ({
       promptId: promptIdSchema.parse(`prm_${index}`),
       attempt: 1,

@@ -29,6 +29,8 @@ const recordSchema: z.ZodType<JournalRecord> = z.object({
       stopRequested: z.boolean(),
     }),
   ),
+  // A journal from before this was kept says nothing of it.
+  toldChanges: z.boolean().default(true),
 })
 
 /** One of the journal's two files: the record with the higher number counts. */

@@ -1,6 +1,7 @@
 import { AgentCallFailed } from "../agent/opencode.ts"
 import { restart, within } from "./end-work.ts"
 import { failure } from "./failures.ts"
+import type { Ledger } from "./ledger.ts"
 import type { Live, PromptLoopOptions } from "./live.ts"
 import { type Ending, settle, showError } from "./settle.ts"
 import { type Outcome, Turn } from "./turn.ts"
@@ -9,6 +10,7 @@ const arrivalMs = 5_000
 
 export type ExecuteOptions = PromptLoopOptions & {
   live: Live
+  ledger: Ledger
   /** The agent's session, found or made. */
   openSession(): Promise<string>
   /** The agent has taken the prompt. */

@@ -3,7 +3,12 @@ import type { Log } from "../log.ts"
 import type { AttemptRecord, Emit, Journal, JournalRecord } from "./ports.ts"
 import { emptyRecord, findAttempt, reportsOf, withAttempt } from "./records.ts"
 
-type LedgerOptions = { journal: Journal; emit: Pick<Emit, "report">; log: Log }
+type LedgerOptions = {
+  journal: Journal
+  emit: Pick<Emit, "report">
+  generation: number
+  log: Log
+}
 
 /** What is known of the session's attempts: in memory, in the journal, and told to the room. */
 export class Ledger {
@@ -12,7 +17,7 @@ export class Ledger {
 
   constructor(options: LedgerOptions) {
     this.#options = options
-    this.#record = options.journal.read() ?? emptyRecord
+    this.#record = options.journal.read() ?? emptyRecord(options.generation)
   }
 
   get record(): JournalRecord {
@@ -54,6 +59,10 @@ export class Ledger {
 
   keepSession(agentSessionId: string): void {
     this.#save({ ...this.#record, agentSessionId })
+  }
+
+  keepToldChanges(toldChanges: boolean): void {
+    if (this.#record.toldChanges !== toldChanges) this.#save({ ...this.#record, toldChanges })
   }
 
   /** What is not on disk is only known until the next crash; the turn goes on. */

@@ -36,6 +36,8 @@ export type JournalRecord = {
   /** The agent's session that all prompts of our session share. */
   agentSessionId: string | null
   attempts: AttemptRecord[]
+  /** The changes that were told last may name files. */
+  toldChanges: boolean
 }
 
 export type Journal = {

@@ -195,6 +195,7 @@ class AttemptLoop implements PromptLoop {
     return {
       ...this.#options,
       live,
+      ledger: this.#ledger,
       openSession: () => this.#openSession(),
       started: () => {
         const running = { ...live.attempt, state: "running" as const }

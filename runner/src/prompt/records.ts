@@ -4,7 +4,12 @@ import type { AttemptRecord, JournalRecord } from "./ports.ts"
 /** Ended attempts that stay known, so that the room can ask for them again. */
 const keptAttempts = 200
 
-export const emptyRecord: JournalRecord = { agentSessionId: null, attempts: [] }
+/** Of a later generation nobody knows what an earlier one has shown. */
+export const emptyRecord = (generation: number): JournalRecord => ({
+  agentSessionId: null,
+  attempts: [],
+  toldChanges: generation > 1,
+})
 
 export function journalled(claim: Claim, messageId: string): AttemptRecord {
   const { promptId, attempt, generation, turnId } = claim

@@ -1,28 +1,24 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import type { DraftEntry, Failure } from "#protocol/entry"
-import { changesKey } from "#protocol/entry"
 import type { AttemptRef, Claim, TerminalState } from "#protocol/work"
 import type { Agent } from "../agent/agent.ts"
 import type { AgentMessage } from "../agent/wire.ts"
 import { DISK_FULL, isDiskFull } from "../disk-full.ts"
 import type { Log } from "../log.ts"
-import { boundDiff } from "./bound-diff.ts"
-import { endWork, within } from "./end-work.ts"
+import { endWork } from "./end-work.ts"
 import { errorFailure, failure } from "./failures.ts"
-import type { Emit, Workspace } from "./ports.ts"
+import type { Emit } from "./ports.ts"
+import { type ReportChangesOptions, reportChanges } from "./report-changes.ts"
 import type { Outcome, Turn } from "./turn.ts"
 
 const completeMs = 3_000
 const stopMs = 5_000
-const diffMs = 15_000
 const pollMs = 50
 
 export type Ending = { state: TerminalState; error: Failure | null }
 
-export type SettleOptions = {
+export type SettleOptions = ReportChangesOptions & {
   agent: Pick<Agent, "calls" | "restart" | "whenUp">
-  emit: Emit
-  workspace: Workspace
   log: Log
   attempt: AttemptRef & { turnId: Claim["turnId"]; stopRequested: boolean }
   sessionId: string
@@ -43,7 +39,7 @@ export async function settle(
   // Of what an earlier runner streamed the room has more than we know; it closes that itself.
   if (outcome.type !== "left-behind") turn.closeTexts()
   turn.closeTools(closingSentence(ending))
-  await reportChanges(options, ending)
+  await tellChanges(options, ending)
   showError(options, ending)
   return ending
 }
@@ -135,23 +131,16 @@ async function tryResync(turn: Turn, log: Log) {
 }
 
 const unreadable =
-  "What this turn changed could not be read from the workspace; the changes shown are those of an earlier turn. Ask the agent whether the repository is still whole, or start a new session."
+  "What this turn changed could not be read from the workspace; the changes kept are those of an earlier turn. Ask the agent whether the repository is still whole, or start a new session."
 
 const closingSentence = ({ state, error }: Ending) =>
   state === "stopped" ? "Stopped." : (error?.message ?? "The agent left it unfinished.")
 
 /** A turn that failed has its own error to tell; one that went well must not seem to have changed what it has not. */
-async function reportChanges(
-  { workspace, emit, attempt, log }: SettleOptions,
-  { state }: Ending,
-): Promise<void> {
+async function tellChanges(options: SettleOptions, { state }: Ending): Promise<void> {
+  const { emit, attempt, log } = options
   try {
-    const diff = boundDiff(await within(diffMs, workspace.changes()))
-    if (diff.files.length === 0) return
-    const { turnId } = attempt
-    const files = diff.files.map(({ binary, patch, ...file }) => file)
-    emit.entry({ key: changesKey(turnId), turnId, kind: "changes", files })
-    emit.report({ type: "turn.diff", turnId, diff })
+    await reportChanges(options, options.attempt.turnId)
   } catch (error) {
     log("the turn's changes could not be read", { error: String(error) })
     if (state !== "succeeded") return

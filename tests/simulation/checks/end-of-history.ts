@@ -9,4 +9,6 @@ export type EndOfHistory = {
   attempts: Awaited<ReturnType<SimulatedWorld["backend"]["db"]["attempt"]["findMany"]>>
   session: Awaited<ReturnType<SimulatedWorld["backend"]["db"]["session"]["findUniqueOrThrow"]>>
   changes: Awaited<ReturnType<SimulatedWorld["backend"]["db"]["statusChange"]["findMany"]>>
+  /** The changes that PostgreSQL keeps, one per turn. */
+  diffs: Awaited<ReturnType<SimulatedWorld["backend"]["db"]["turnDiff"]["findMany"]>>
 }

@@ -2,6 +2,7 @@ import type { Entry } from "#protocol/entry"
 import { toEntry } from "../../../server/domain/timeline/stored-entry.ts"
 import type { SimulatedWorld } from "../simulated-world.ts"
 import { agentOffences } from "./agent.ts"
+import { changesOffences } from "./changes.ts"
 import { outboxOffences } from "./outbox.ts"
 import { promptOffences } from "./prompts.ts"
 import { timelineOffences } from "./timeline.ts"
@@ -18,13 +19,15 @@ export async function checkEnd(world: SimulatedWorld): Promise<void> {
     where: { sessionId },
     orderBy: { version: "asc" },
   })
-  const end = { world, entries, prompts, attempts, session, changes }
+  const diffs = await backend.db.turnDiff.findMany({ where: { sessionId } })
+  const end = { world, entries, prompts, attempts, session, changes, diffs }
   for (const { state } of attempts) world.simulation.count(`an attempt ends ${state}`)
   const offences = [
     ...timelineOffences(end),
     ...promptOffences(end),
     ...outboxOffences(end),
     ...agentOffences(end),
+    ...changesOffences(end),
     ...(await machineOffences(world, sessionId)),
   ]
   if (offences.length > 0) throw new Error(offences.slice(0, 12).map(shortened).join("\n"))
