@@ -83,7 +83,7 @@ const runnerReports = [
     state: z.enum(["running", "done", "failed"]),
     /** Time since the phase began. */
     durationMs: z.int().nonnegative(),
-    /** What the phase said, for its log. */
+    /** What a running phase is busy with, how far a failed one had come, and what is worth knowing of one that is done. */
     detail: textSchema,
     error: failureSchema.nullable(),
   }),

@@ -35,12 +35,23 @@ describe("a phase", () => {
     expect(reported()).toEqual([
       { ...common, state: "running", detail: "" },
       { ...common, state: "running", detail: "Receiving objects 10 %" },
-      { ...common, state: "done", detail: "Receiving objects 10 %" },
+      { ...common, state: "done", detail: "" },
     ])
   })
 
-  test("tells why it failed", async () => {
-    const { result, reported } = phase(async () => {
+  test("that is done keeps its remark, not how far it had come", async () => {
+    const { result, reported } = phase(async ({ detail, remark }) => {
+      detail("Counting objects 66 %")
+      remark("left out")
+    })
+
+    await result
+    expect(reported().at(-1)).toEqual({ ...common, state: "done", detail: "left out" })
+  })
+
+  test("that failed tells why, and how far it had come", async () => {
+    const { result, reported } = phase(async ({ detail }) => {
+      detail("Counting objects 66 %")
       throw new Failed("branch-not-found", "No such branch.")
     })
 
@@ -48,7 +59,7 @@ describe("a phase", () => {
     expect(reported().at(-1)).toEqual({
       ...common,
       state: "failed",
-      detail: "",
+      detail: "Counting objects 66 %",
       error: { reason: "branch-not-found", message: "No such branch." },
     })
   })

@@ -15,8 +15,10 @@ export type PhaseOptions = {
 export type PhaseProgress = {
   /** Aborted at the phase's deadline, and when it is stopped. */
   signal: AbortSignal
-  /** Tells what the phase is busy with. */
+  /** Tells what the phase is busy with. Once it is done this is no longer told; when it fails it is. */
   detail: (text: string) => void
+  /** Tells what is worth knowing after the phase is done. */
+  remark: (text: string) => void
 }
 
 /**
@@ -36,7 +38,8 @@ export async function runPhase<Result>(
   const late = new Promise<never>((_resolve, reject) => {
     abort.signal.addEventListener("abort", () => reject(abort.signal.reason))
   })
-  let said = ""
+  let busyWith = ""
+  let remarked = ""
   const report = (state: "running" | "done" | "failed", error: unknown = null) => {
     options.report({
       type: "boot.phase",
@@ -44,18 +47,21 @@ export async function runPhase<Result>(
       phase,
       state,
       durationMs: Math.round(performance.now() - startedAt),
-      detail: said,
+      detail: state === "done" ? remarked : busyWith,
       error: state === "failed" ? failureOf(error) : null,
     })
   }
   const detail = (text: string) => {
-    said = text
+    busyWith = text
     if (!abort.signal.aborted) report("running")
+  }
+  const remark = (text: string) => {
+    remarked = text
   }
   try {
     stop.throwIfAborted()
     report("running")
-    const result = await Promise.race([work({ signal: abort.signal, detail }), late])
+    const result = await Promise.race([work({ signal: abort.signal, detail, remark }), late])
     report("done")
     return result
   } catch (error) {

@@ -85,11 +85,11 @@ export async function warmUp(agent: Agent, options: BootOptions): Promise<void> 
     phase: "warm-up" as const,
     what: "Warming up the agent",
   }
-  await runPhase(warming, ({ detail }) =>
+  await runPhase(warming, ({ remark }) =>
     agent.warmUp().catch((error: unknown) => {
       // A cold agent answers its first prompt late, which is better than not at all.
       log("the agent was not warmed up", { error: String(error) })
-      detail("left out: the first prompt may take longer")
+      remark("left out: the first prompt may take longer")
     }),
   )
 }

@@ -165,7 +165,7 @@ describe.concurrent("a repository", () => {
     expect((await session.outputs(first)).join("")).toMatch(/^20000\n/)
     const sandbox = await stack.api.sandbox.get.query({ sessionId: session.id })
     const clone = sandbox?.phases.find(({ phase }) => phase === "clone")
-    expect(clone).toMatchObject({ state: "done" })
+    expect(clone).toMatchObject({ state: "done", detail: "" })
     await session.terminate()
   })
 
