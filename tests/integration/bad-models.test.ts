@@ -193,7 +193,10 @@ describe("a prompt", () => {
 
   test("for an agent that nobody has fails with a sentence, and the next one runs", async () => {
     const end = await session.plays("Hi", { agent: "nobody" })
-    expect(end).toMatchObject({ state: "failed", error: { message: /nobody/ } })
+    expect(end).toMatchObject({ state: "failed", error: { reason: "agent-unknown" } })
+    expect(end.error?.message).toMatch(
+      /^This sandbox has no agent “nobody”\. Send .* one of those that it has: .*build.*plan.*\.$/,
+    )
     expect(await session.plays(scripted({ say: "Hi." }))).toMatchObject({ state: "succeeded" })
   })
 

@@ -37,6 +37,15 @@ test("other errors keep their own names", () => {
   expect(reasonOf("UnknownError")).toBe("agent-failed")
 })
 
+test("an agent that does not exist is named, with those that do, and no model is blamed", () => {
+  const message = 'Agent not found: "nobody". Available agents: build, explore, general, plan'
+  expect(errorFailure({ name: "UnknownError", data: { message } }, "demo/chat")).toEqual({
+    reason: "agent-unknown",
+    message:
+      "This sandbox has no agent “nobody”. Send the prompt again with one of those that it has: build, explore, general, plan.",
+  })
+})
+
 test("a deadline is named with its length", () => {
   const deadlines = { acceptMs: 1, startMs: 100, silenceMs: 1_500, turnMs: 10_000 }
   expect(deadlineFailure("model-silent", deadlines, "demo/chat").message).toContain("1.5 s")

@@ -7,6 +7,8 @@ import type { Verdict } from "./watchdog.ts"
 const maxSaidChars = 500
 /** How Bun says that nobody answers, or no longer. */
 const noAnswer = /unable to connect|socket connection was closed|ECONNRE(FUSED|SET)/i
+/** How OpenCode says that the prompt names an agent that it has not. */
+const noSuchAgent = /^Agent not found: "(.*)"\. Available agents: (.*)$/
 const rateLimit = /\b429\b|rate.?limit|too many requests|quota/i
 
 const elsewhere = "retry later or choose another model"
@@ -34,11 +36,20 @@ export function errorFailure(error: AgentError, model: string): Failure {
         `${model} reached its longest answer before it was done; ask it to continue.`,
       )
     default:
+      if (noSuchAgent.test(told)) return agentUnknown(told)
       return failure("agent-failed", `The agent could not work with ${model}: ${told}; ${again}.`)
   }
 }
 
 const again = "retry, and if it happens again choose another model or agent"
+
+function agentUnknown(told: string): Failure {
+  const [, name = "", known = ""] = noSuchAgent.exec(told) ?? []
+  return failure(
+    "agent-unknown",
+    `This sandbox has no agent “${name}”. Send the prompt again with one of those that it has: ${known}.`,
+  )
+}
 
 function apiFailure(status: number | undefined, told: string, model: string): Failure {
   if (status === 429) return limited(model, told)
