@@ -122,6 +122,11 @@ test("refused input names the field and why in a sentence", async () => {
   })
   const id = await call("session.get", "query", { input: { sessionId: "42" } })
   expect(id.json.error.message).toMatch(/^The input is not valid: sessionId: must be an id/)
+  const nameless = { repoUrl: "https://example.com/x", prompt: "Hi", agent: "" }
+  const agent = await call("session.create", "mutation", { input: nameless })
+  expect(agent.json.error.message).toMatch(
+    /^The input is not valid: agent: must be an agent's name, such as build .* leave it out/,
+  )
 })
 
 test("unknown procedures and broken JSON have a reason too", async () => {

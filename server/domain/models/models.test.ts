@@ -38,11 +38,24 @@ test("an unknown model is refused with the names of those that exist", () => {
   expect(chooseModel(settings(["anthropic", "scripted"]), undefined)).toMatch(/^anthropic\//)
 })
 
-test("without any provider the error says what an operator has to do", () => {
-  expect(() => chooseModel(settings([]), undefined)).toThrow(
-    expect.objectContaining({ reason: "no-model-configured" }),
+test.each([
+  ["", "The model's name is empty."],
+  ["acme/gpt-9", "There is no model “acme/gpt-9”."],
+  ["a\u202eb\n", "There is no model “a\ufffdb\ufffd”."],
+])("%j is refused in a sentence that says what and what next", (wished, problem) => {
+  expect(() => chooseModel(settings(["scripted"]), wished)).toThrow(
+    `${problem} Leave it out, or choose one of: scripted/demo, scripted-responses/demo, scripted-messages/demo.`,
   )
 })
+
+test.each([undefined, "", "openai/gpt-99"])(
+  "without any provider the error says what an operator has to do, asked for %j",
+  (wished) => {
+    expect(() => chooseModel(settings([]), wished)).toThrow(
+      expect.objectContaining({ reason: "no-model-configured" }),
+    )
+  },
+)
 
 test("cost is counted in whole micro-dollars, cached input at its own price", () => {
   const cost = (usage: { inputTokens: number; cachedInputTokens: number; outputTokens: number }) =>

@@ -1,5 +1,5 @@
 import { Invalid } from "../errors.ts"
-import { quoted } from "./quoted.ts"
+import { quoted } from "../quoted.ts"
 
 const MAX_BRANCH_BYTES = 244
 

@@ -1,6 +1,6 @@
 import { isLoopback, isPrivateHost } from "../../private-hosts.ts"
 import { Invalid } from "../errors.ts"
-import { quoted } from "./quoted.ts"
+import { quoted } from "../quoted.ts"
 
 const MAX_URL_CHARS = 2_000
 
