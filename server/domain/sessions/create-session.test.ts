@@ -35,6 +35,16 @@ test("a session is created with its prompt queued, a sandbox asked for and the j
   ])
 })
 
+test.each([
+  [{ title: "\u202eMine" }, "Mine"],
+  [{ title: "\u200b \u202e" }, "# Fix the login"],
+  [{ title: " ", prompt: "\u200b\nSecond line" }, "Second line"],
+  [{ prompt: "\u200b\u0007" }, "Untitled session"],
+])("%j is titled %j", async (wish, title) => {
+  const ctx = await createContext(system)
+  expect(await createSession(ctx, { ...input, ...wish })).toMatchObject({ title })
+})
+
 test("[D1] a repeat with its idempotency key answers the first session, also when both come at once", async () => {
   const ctx = await createContext(system)
   const wish = { ...input, idempotencyKey: "once" }

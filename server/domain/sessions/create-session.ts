@@ -12,7 +12,7 @@ import { refreshStatus } from "../status/index.ts"
 import { branchName } from "./branch-name.ts"
 import { repositoryUrl } from "./repository-url.ts"
 import { type SessionShape, toSession, withCreator } from "./session-shape.ts"
-import { sessionTitle } from "./session-title.ts"
+import { sessionTitle, UNTITLED } from "./session-title.ts"
 
 const DEFAULT_AGENT = "build"
 
@@ -44,7 +44,7 @@ export async function createSession(
     text: promptText(input.prompt),
     model: chooseModel(ctx.settings, input.model),
     agent: input.agent ?? DEFAULT_AGENT,
-    title: sessionTitle(input.title ?? "") || sessionTitle(input.prompt),
+    title: sessionTitle(input.title ?? "") || sessionTitle(input.prompt) || UNTITLED,
     idempotencyKey: input.idempotencyKey ?? null,
     requestHash: bodyHash([
       input.repoUrl,

@@ -19,7 +19,12 @@ export async function renameSession(
   requireWrite(ctx)
   await findSession(ctx, sessionId)
   const title = sessionTitle(wished)
-  if (title === "") throw new Invalid("title-empty", "A session needs a title.")
+  if (title === "") {
+    throw new Invalid(
+      "title-empty",
+      "The title shows nothing: it is empty or all of it is invisible. Send one with a visible character.",
+    )
+  }
   const renamed = await ctx.db.session.update({
     where: { id: sessionId },
     data: { title },

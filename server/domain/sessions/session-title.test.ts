@@ -6,6 +6,24 @@ test("a title is the first line that says something, in one line", () => {
   expect(sessionTitle(" \n ")).toBe("")
 })
 
+const INVISIBLE =
+  "\u200b\ufeff\u200e\u202e\u2066\u2060\u00ad\u3164\u2800\u0007\u0085\u2028\u180e\u034f"
+
+test("a line that shows nothing names nothing, and the next one counts", () => {
+  for (const char of INVISIBLE) expect(sessionTitle(char), JSON.stringify(char)).toBe("")
+  expect(sessionTitle(INVISIBLE)).toBe("")
+  expect(sessionTitle(`${INVISIBLE}\nFix it`)).toBe("Fix it")
+})
+
+test("marks that turn the direction of writing are left out", () => {
+  expect(sessionTitle("a\u202eb\u2066c\u200fd\u061ce\u2069")).toBe("abcde")
+  expect(sessionTitle("שלום עולם")).toBe("שלום עולם")
+})
+
+test("what joins visible characters stays", () => {
+  expect(sessionTitle("👩‍💻 می‌خواهم 🏴󠁧󠁢󠁥󠁮󠁧󠁿 ❤️")).toBe("👩‍💻 می‌خواهم 🏴󠁧󠁢󠁥󠁮󠁧󠁿 ❤️")
+})
+
 test("a long title is cut at a word, never inside a character", () => {
   expect(sessionTitle(`${"word ".repeat(30)}`)).toMatch(/^(word )+word…$/)
   const emoji = sessionTitle("🙂".repeat(200))

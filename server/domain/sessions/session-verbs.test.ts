@@ -38,9 +38,11 @@ test("a session is renamed to a one-line title", async () => {
   const ctx = await createContext(system)
   const { id: sessionId } = await newSession(ctx)
   expect((await renameSession(ctx, { sessionId, title: " New\nname " })).title).toBe("New")
-  await expect(renameSession(ctx, { sessionId, title: " " })).rejects.toMatchObject({
-    reason: "title-empty",
-  })
+  for (const title of ["", " ", "\u200b\u202e\u0007"]) {
+    await expect(renameSession(ctx, { sessionId, title })).rejects.toMatchObject({
+      reason: "title-empty",
+    })
+  }
 })
 
 test("a failed session is woken by a new sandbox; a repeat asks for no second one", async () => {
