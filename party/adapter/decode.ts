@@ -1,5 +1,5 @@
 import type * as z from "zod"
-import { MAX_MESSAGE_CHARS } from "#protocol/limits"
+import { MAX_RUNNER_MESSAGE_CHARS, MAX_VIEWER_MESSAGE_CHARS } from "#protocol/limits"
 import { type FromRunner, fromRunnerSchema } from "#protocol/runner"
 import { fromViewerSchema } from "#protocol/viewer"
 import { isPlainMessage } from "./plain-message.ts"
@@ -8,15 +8,11 @@ type Decoded<Value> = { ok: true; value: Value } | { ok: false; problem: string 
 
 export type Frame = string | ArrayBuffer | ArrayBufferView
 
-const MAX_VIEWER_CHARS = 8 * 1024
-
-/** A batch splits at the message limit, but one item may be larger. */
-const MAX_RUNNER_CHARS = 4 * MAX_MESSAGE_CHARS
-
-export const decodeFromViewer = (frame: Frame) => decode(fromViewerSchema, frame, MAX_VIEWER_CHARS)
+export const decodeFromViewer = (frame: Frame) =>
+  decode(fromViewerSchema, frame, MAX_VIEWER_MESSAGE_CHARS)
 
 export const decodeFromRunner = (frame: Frame) =>
-  decode<FromRunner>(fromRunnerSchema, frame, MAX_RUNNER_CHARS, isPlainMessage)
+  decode<FromRunner>(fromRunnerSchema, frame, MAX_RUNNER_MESSAGE_CHARS, isPlainMessage)
 
 /** A text frame as a message. The problem is one line: it travels as a close reason. */
 function decode<Message>(

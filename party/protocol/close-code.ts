@@ -14,6 +14,8 @@ export const CLOSE = {
   wrongVersion: 4426,
   /** WebSocket's own code: the room cannot serve now, or let go of a peer that fell silent. Reconnect with backoff. */
   tryAgainLater: 1013,
+  /** WebSocket's own code, sent by the platform before a room sees the message: it is over 32 MiB. Final. */
+  tooLarge: 1009,
   /** Too many messages. Reconnect with backoff. */
   tooMany: 4429,
 } as const

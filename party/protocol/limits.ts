@@ -10,6 +10,18 @@ export const MAX_CALL_TOKENS = 2_147_483_647
 /** Most characters of one message between runner, room and server: a flush or batch splits there. */
 export const MAX_MESSAGE_CHARS = 1024 * 1024
 
+/** Most characters of one message that a room takes from a runner: a batch splits at the limit, but one item may be larger. */
+export const MAX_RUNNER_MESSAGE_CHARS = 4 * MAX_MESSAGE_CHARS
+
+/** Most characters of one message that a room takes from a viewer. */
+export const MAX_VIEWER_MESSAGE_CHARS = 8 * 1024
+
+/** Most messages a second that a room takes from a viewer, once its burst is used up. */
+export const VIEWER_MESSAGES_PER_SECOND = 200
+
+/** Most messages that a room takes from a viewer in one burst, such as the acknowledgements of replayed pages. */
+export const VIEWER_MESSAGES_AT_ONCE = 1_000
+
 /** Most characters of one frame to a viewer. */
 export const MAX_FRAME_CHARS = 256 * 1024
 

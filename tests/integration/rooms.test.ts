@@ -2,8 +2,9 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest"
+import { CLOSE } from "#protocol/close-code"
 import { promptIdSchema, type SessionId } from "#protocol/ids"
-import { MAX_VIEWER_UNSEEN_CHARS } from "#protocol/limits"
+import { MAX_VIEWER_MESSAGE_CHARS, MAX_VIEWER_UNSEEN_CHARS } from "#protocol/limits"
 import type { Claim, OutboxItem } from "#protocol/work"
 import { TestRunner, Viewer } from "./room-clients.ts"
 import {
@@ -16,6 +17,9 @@ import {
   testKeys,
 } from "./start-rooms.ts"
 import { StubServer } from "./stub-server.ts"
+
+/** What the rooms' platform takes of one message. */
+const PLATFORM_MESSAGE_BYTES = 32 * 1024 * 1024
 
 const keys = testKeys()
 const signer = serverSigner(keys)
@@ -442,6 +446,21 @@ describe("a message that nobody understands", () => {
     runner.post(text("a", "on we go", true))
     await viewer.sees("a", (log) => log.entries.has("a"))
     expect(viewer.closes).toEqual([])
+  })
+
+  test("that is too long closes its own socket, by the room or by the platform before it", async () => {
+    const { sessionId, runner } = await runningSession()
+    const [longest, long, huge] = [watch(sessionId), watch(sessionId), watch(sessionId)]
+    await Promise.all([longest, long, huge].map((viewer) => viewer.hears("replay")))
+    const presence = JSON.stringify({ type: "presence", state: "here", typing: true })
+    longest.socket.send(presence.padEnd(MAX_VIEWER_MESSAGE_CHARS))
+    long.socket.send(presence.padEnd(MAX_VIEWER_MESSAGE_CHARS + 1))
+    huge.socket.send(presence.padEnd(PLATFORM_MESSAGE_BYTES + 1))
+    await long.until("the close", () => long.closes.includes(CLOSE.badMessage))
+    await huge.until("the close", () => huge.closes.includes(CLOSE.tooLarge))
+    runner.post(text("a", "still here", true))
+    await longest.sees("a", (log) => log.entries.has("a"))
+    expect(longest.closes).toEqual([])
   })
 
   test("that comes in floods is stopped", async () => {

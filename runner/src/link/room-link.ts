@@ -15,6 +15,7 @@ const GOOD_CONNECTION_MS = 5_000
 /** After these nothing gets better by trying again: a runner has one token and speaks one version. */
 const FINAL_CODES: ReadonlySet<number> = new Set([
   CLOSE.badMessage,
+  CLOSE.tooLarge,
   CLOSE.unauthorized,
   CLOSE.forbidden,
   CLOSE.superseded,
