@@ -20,6 +20,7 @@ const SCRIPT = fileURLToPath(new URL("./stack-process.ts", import.meta.url))
 const READY_WITHIN_MS = 240_000
 const STOPPED_WITHIN_MS = 40_000
 const BACK_WITHIN_MS = 30_000
+const ANSWER_WITHIN_MS = 10_000
 
 export const HOME_PREFIX = "agent-ops-faults-"
 
@@ -160,8 +161,9 @@ export class FaultStack {
   async isBack(part: Part, killed: number): Promise<void> {
     await until(`${part} to run again`, BACK_WITHIN_MS, async () => {
       if (this.pid(part) === killed) return false
-      if (part === "web") return (await fetch(`${this.line.url}/api/health`)).status !== 500
-      if (part === "rooms") return (await fetch(`${this.line.roomsUrl}/health`)).ok
+      const wish = { signal: AbortSignal.timeout(ANSWER_WITHIN_MS) }
+      if (part === "web") return (await fetch(`${this.line.url}/api/health`, wish)).status !== 500
+      if (part === "rooms") return (await fetch(`${this.line.roomsUrl}/health`, wish)).ok
       return true
     })
   }

@@ -17,6 +17,7 @@ import { until } from "./until.ts"
 const ROOT = fileURLToPath(new URL("../..", import.meta.url))
 const READY_WITHIN_MS = 240_000
 const AGAIN_WITHIN_MS = 90_000
+const ANSWER_WITHIN_MS = 10_000
 const PARTS = ["model", "rooms", "web", "jobs", "postgres"] as const
 
 const pidsSchema = z.record(z.string(), z.number().nullable())
@@ -67,7 +68,8 @@ async function endsWithoutTrace(npm: ChildProcess): Promise<void> {
 async function isWhole(): Promise<boolean> {
   const answers = await Promise.all(
     [`:${port}/api/health`, `:${port + 1}/health`, `:${port + 3}/health`].map(async (path) => {
-      return (await fetch(`http://127.0.0.1:${path.slice(1)}`)).ok
+      const deadline = AbortSignal.timeout(ANSWER_WITHIN_MS)
+      return (await fetch(`http://127.0.0.1:${path.slice(1)}`, { signal: deadline })).ok
     }),
   )
   return answers.every(Boolean) && (await members("jobs")).length > 1
