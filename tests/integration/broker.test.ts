@@ -1,130 +1,14 @@
 import { randomBytes } from "node:crypto"
 import { once } from "node:events"
-import { mkdtemp, rm } from "node:fs/promises"
 import { request } from "node:http"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { gzipSync } from "node:zlib"
-import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT } from "jose"
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest"
-import { BROKER_AUDIENCE, sessionAudience, TOKEN_ISSUER, TOKEN_TYPE } from "#protocol/token"
-import { type RunningModel, startModel } from "../../dev/model/server.ts"
-import {
-  callRoom,
-  fence,
-  newSessionId,
-  type RunningRooms,
-  serverSigner,
-  startRooms,
-  testKeys,
-} from "./start-rooms.ts"
-import { StubServer } from "./stub-server.ts"
-import { StubUpstream, type UpstreamCall } from "./stub-upstream.ts"
+import { describe, expect, test, vi } from "vitest"
+import { CANARY, call, json, startedBroker, stream } from "./started-broker.ts"
 
-/** Stands for the platform's key at every provider; it must never come back out. */
-const CANARY = "sk-canary-7f3a9c51e8d24b60"
 const MEGABYTE = 1024 * 1024
-const PROVIDERS = ["openai", "anthropic", "compatible", "openrouter", "acme"]
-/** The models that the session's token is good for. */
-const OFFERED = [
-  ...PROVIDERS.flatMap((provider) => [`${provider}/gpt-9`, `${provider}/m`]),
-  ...["scripted/demo", "scripted-responses/demo", "scripted-messages/demo"],
-]
 
-const keys = testKeys()
-const signer = serverSigner(keys)
-const sessionId = newSessionId()
-const seen: string[] = []
-
-let root: string
-let server: StubServer
-let upstream: StubUpstream
-let model: RunningModel
-let rooms: RunningRooms
-let token: string
-
-beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), "broker-"))
-  server = await StubServer.start(keys)
-  upstream = await StubUpstream.start()
-  model = await startModel()
-  rooms = await startRooms({
-    keys,
-    persistDir: root,
-    webUrl: server.url,
-    env: {
-      MODEL_URL: model.url,
-      OPENAI_API_KEY: CANARY,
-      OPENAI_BASE_URL: `${upstream.url}/openai/v1`,
-      ANTHROPIC_API_KEY: CANARY,
-      ANTHROPIC_BASE_URL: `${upstream.url}/anthropic/v1/`,
-      COMPATIBLE_API_KEY: CANARY,
-      COMPATIBLE_BASE_URL: "http://127.0.0.1:9/v1",
-    },
-  })
-  await callRoom(rooms, signer, sessionId, fence(1))
-  token = await signer.modelToken(sessionId, OFFERED)
-})
-
-afterEach(() => {
-  upstream.answer = () => {}
-})
-
-afterAll(async () => {
-  await rooms?.kill()
-  await model?.close()
-  await upstream?.close()
-  await server?.close()
-  await rm(root, { recursive: true, force: true, maxRetries: 5 })
-})
-
-type Ask = { path?: string; body?: BodyInit; key?: string | null; signal?: AbortSignal }
-
-/** Calls the broker as the sandbox's agent does. */
-function ask({ path = "openai/v1/responses", body = call(), key = token, signal }: Ask = {}) {
-  const headers = new Headers({ "content-type": "application/json" })
-  if (key !== null) headers.set("authorization", `Bearer ${key}`)
-  const deadline = signal ?? AbortSignal.timeout(20_000)
-  const init = { method: "POST", headers, body, signal: deadline, duplex: "half" }
-  return fetch(`${rooms.url}/broker/${path}`, init)
-}
-
-function call(over: object = {}): string {
-  return JSON.stringify({ model: "gpt-9", stream: true, input: "hello", ...over })
-}
-
-/** The whole answer, remembered for the search for the key. */
-async function answerOf(response: Response) {
-  const text = await response.text()
-  seen.push(text, JSON.stringify([...response.headers]))
-  return { status: response.status, text, headers: response.headers }
-}
-
-async function refusalOf(response: Response) {
-  const { status, text } = await answerOf(response)
-  const { error } = JSON.parse(text)
-  return { status, reason: error.code, message: error.message }
-}
-
-function stream(chunks: (string | Uint8Array)[]) {
-  return async ({ response }: UpstreamCall) => {
-    response.writeHead(200, { "content-type": "text/event-stream", "x-request-id": "req_1" })
-    for (const chunk of chunks) {
-      response.write(chunk)
-      await new Promise((resolve) => setImmediate(resolve))
-    }
-    response.end()
-  }
-}
-
-const json = (status: number, value: object, headers: Record<string, string> = {}) => {
-  return ({ response }: UpstreamCall) => {
-    response.writeHead(status, { "content-type": "application/json", ...headers })
-    response.end(JSON.stringify(value))
-  }
-}
-
-const usageReports = () => server.reports().filter((report) => report.type === "model.usage")
+const broker = startedBroker()
+const { ask, answerOf, refusalOf, usageReports } = broker
 
 describe("an answer", () => {
   test.each([
@@ -137,7 +21,7 @@ describe("an answer", () => {
       randomBytes(3000),
       Buffer.from("\n\ndata: [DONE]"),
     ])
-    upstream.answer = (received) => {
+    broker.upstream.answer = (received) => {
       expect(received.path).toBe(reached)
       const cuts = [3, 27, 28, 29, 30, 57, 90, bytes.length]
       void stream(cuts.map((cut, i) => bytes.subarray(cuts[i - 1] ?? 0, cut)))(received)
@@ -150,7 +34,7 @@ describe("an answer", () => {
   })
 
   test("arrives piece by piece, not when it is whole", async () => {
-    const called = upstream.nextCall()
+    const called = broker.upstream.nextCall()
     const asked = ask()
     const { response } = await called
     response.writeHead(200, { "content-type": "text/event-stream" })
@@ -164,7 +48,7 @@ describe("an answer", () => {
   })
 
   test("that a provider compressed all the same arrives readable", async () => {
-    upstream.answer = ({ response, headers }) => {
+    broker.upstream.answer = ({ response, headers }) => {
       expect(headers["accept-encoding"]).toBe("identity")
       response.writeHead(200, { "content-type": "application/json", "content-encoding": "gzip" })
       response.end(gzipSync('{"ok":true}'))
@@ -192,23 +76,23 @@ describe("an answer", () => {
 
 describe("the request", () => {
   test("goes on unchanged with the platform's key in place of the session's token", async () => {
-    const called = upstream.nextCall()
-    upstream.answer = json(200, {})
+    const called = broker.upstream.nextCall()
+    broker.upstream.answer = json(200, {})
     const body = '{ "stream":false,\n"model" : "gpt-9", "input":"\\u00e9 \\" {[" }'
     await answerOf(await ask({ body }))
     const received = await called
     expect(received.body.toString()).toBe(body)
     expect(received.headers.authorization).toBe(`Bearer ${CANARY}`)
-    expect(JSON.stringify(received.headers)).not.toContain(token)
+    expect(JSON.stringify(received.headers)).not.toContain(broker.token)
   })
 
   test("carries no header of the sandbox that the provider has no use for", async () => {
-    const called = upstream.nextCall()
-    upstream.answer = json(200, {})
-    const response = await fetch(`${rooms.url}/broker/anthropic/v1/messages`, {
+    const called = broker.upstream.nextCall()
+    broker.upstream.answer = json(200, {})
+    const response = await fetch(`${broker.rooms.url}/broker/anthropic/v1/messages`, {
       method: "POST",
       headers: {
-        "x-api-key": token,
+        "x-api-key": broker.token,
         "anthropic-version": "2023-06-01",
         cookie: "a=b",
         "x-forwarded-for": "10.0.0.1",
@@ -233,8 +117,8 @@ describe("the request", () => {
       { x: 1, include_usage: true },
     ],
   ])("of a streamed chat completion asks what it costs: %s", async (body, options) => {
-    const called = upstream.nextCall()
-    upstream.answer = stream(["data: [DONE]\n\n"])
+    const called = broker.upstream.nextCall()
+    broker.upstream.answer = stream(["data: [DONE]\n\n"])
     await answerOf(await ask({ path: "openai/v1/chat/completions", body }))
     expect(JSON.parse((await called).body.toString())).toEqual({
       model: "m",
@@ -244,8 +128,8 @@ describe("the request", () => {
   })
 
   test("may hold 10 MB", async () => {
-    const called = upstream.nextCall()
-    upstream.answer = json(200, {})
+    const called = broker.upstream.nextCall()
+    broker.upstream.answer = json(200, {})
     const body = call({ stream: false, input: 'é\\"'.repeat((10 * MEGABYTE) / 6) })
     expect((await answerOf(await ask({ body }))).status).toBe(200)
     expect((await called).body.equals(Buffer.from(body))).toBe(true)
@@ -284,7 +168,7 @@ describe("the request", () => {
 
   test("for a model that the session was not given is refused before the provider hears of it", async () => {
     let calls = 0
-    upstream.answer = () => {
+    broker.upstream.answer = () => {
       calls += 1
     }
     const body = call({ model: "gpt-9-pro" })
@@ -309,9 +193,9 @@ describe("the request", () => {
  * is noticed by workerd on a laptop with the next bytes that the provider sends.)
  */
 function askAndLeave(path: string) {
-  const asked = request(`${rooms.url}/broker/${path}`, {
+  const asked = request(`${broker.rooms.url}/broker/${path}`, {
     method: "POST",
-    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+    headers: { authorization: `Bearer ${broker.token}`, "content-type": "application/json" },
   })
   asked.on("error", () => {})
   asked.end(call())
@@ -320,7 +204,7 @@ function askAndLeave(path: string) {
 
 describe("when the caller leaves", () => {
   test("in the middle of an answer, the provider's call ends at once", async () => {
-    const called = upstream.nextCall()
+    const called = broker.upstream.nextCall()
     const { answered, leave } = askAndLeave("openai/v1/responses")
     const received = await called
     received.response.writeHead(200, { "content-type": "text/event-stream" })
@@ -331,7 +215,7 @@ describe("when the caller leaves", () => {
   })
 
   test("before the answer began, the provider's call ends at once", async () => {
-    const called = upstream.nextCall()
+    const called = broker.upstream.nextCall()
     const { answered, leave } = askAndLeave("openai/v1/responses")
     const received = await called
     leave()
@@ -340,7 +224,7 @@ describe("when the caller leaves", () => {
   })
 
   test("what the provider had counted until then is recorded", async () => {
-    const called = upstream.nextCall()
+    const called = broker.upstream.nextCall()
     const { answered, leave } = askAndLeave("anthropic/v1/messages")
     const { response } = await called
     response.writeHead(200, { "content-type": "text/event-stream" })
@@ -355,286 +239,8 @@ describe("when the caller leaves", () => {
   })
 })
 
-describe("a provider's failure", () => {
-  test.each([401, 403])("%i hides the provider's own words", async (status) => {
-    upstream.answer = json(status, { error: { message: `Incorrect API key: ${CANARY}` } })
-    const refusal = await refusalOf(await ask())
-    expect(refusal).toMatchObject({ status, reason: "provider-refused-key" })
-    expect(refusal.message).toBe("openai refused the platform's key. An operator has to renew it.")
-  })
-
-  test("429 keeps what it says about when to try again", async () => {
-    upstream.answer = json(429, { error: { message: "slow down" } }, { "retry-after": "7" })
-    const { status, text, headers } = await answerOf(await ask())
-    expect(status).toBe(429)
-    expect(JSON.parse(text)).toEqual({ error: { message: "slow down" } })
-    expect(headers.get("retry-after")).toBe("7")
-  })
-
-  test.each([400, 404, 429, 500, 529])("%i never quotes the platform's key", async (status) => {
-    const leak = { "retry-after": CANARY, "x-request-id": CANARY, "x-key": CANARY }
-    upstream.answer = json(status, { error: { message: `key ${CANARY}!` } }, leak)
-    const answer = await answerOf(await ask())
-    expect(answer.status).toBe(status)
-    expect(JSON.parse(answer.text)).toEqual({ error: { message: "key [redacted]!" } })
-  })
-
-  test("in the middle of a stream never quotes the platform's key either", async () => {
-    const error = `data: {"error":"key ${CANARY} is out of credit"}\n\n`
-    upstream.answer = stream([error.slice(0, 30), error.slice(30)])
-    const { text } = await answerOf(await ask())
-    expect(text).toBe('data: {"error":"key [redacted] is out of credit"}\n\n')
-  })
-
-  test("to be there at all is told as such", async () => {
-    const refusal = await refusalOf(await ask({ path: "compatible/v1/chat/completions" }))
-    expect(refusal).toEqual({
-      status: 502,
-      reason: "provider-unreachable",
-      message: "compatible could not be reached. Try again shortly.",
-    })
-  })
-
-  test("to answer lasts as long as the caller waits", async () => {
-    const called = upstream.nextCall()
-    const asked = ask({ signal: AbortSignal.timeout(500) })
-    await called
-    await expect(asked).rejects.toThrow(/timeout|aborted/i)
-  })
-
-  test("to finish a stream breaks the caller's stream too", async () => {
-    const called = upstream.nextCall()
-    const asked = ask()
-    const { response } = await called
-    response.writeHead(200, { "content-type": "text/event-stream" })
-    response.write("data: 1\n\n")
-    const answer = await asked
-    response.destroy()
-    await expect(answer.text()).rejects.toThrow()
-  })
-
-  test("that leads elsewhere is not followed", async () => {
-    upstream.answer = json(307, {}, { location: `${upstream.url}/elsewhere?key=${CANARY}` })
-    expect(await refusalOf(await ask())).toMatchObject({
-      status: 502,
-      reason: "provider-answer-unusable",
-    })
-  })
-})
-
-describe("usage", () => {
-  const chat = (input: number) => ({
-    prompt_tokens: input,
-    completion_tokens: 20,
-    prompt_tokens_details: { cached_tokens: 30 },
-  })
-  const responses = (input: number) => ({
-    input_tokens: input,
-    output_tokens: 20,
-    input_tokens_details: { cached_tokens: 30 },
-  })
-  const sse = (...events: object[]) =>
-    stream([...events.map((event) => `data: ${JSON.stringify(event)}\n\n`), "data: [DONE]\n\n"])
-  const messages = (input: number) => ({
-    input_tokens: input,
-    cache_read_input_tokens: 30,
-    cache_creation_input_tokens: 5,
-  })
-
-  test.each([
-    [
-      "openai/v1/chat/completions",
-      101,
-      sse({ choices: [] }, { usage: null }, { usage: chat(101) }),
-    ],
-    ["openai/v1/chat/completions", 102, json(200, { usage: chat(102) })],
-    [
-      "openai/v1/responses",
-      103,
-      sse(
-        { type: "response.created", response: { usage: null } },
-        {
-          type: "response.completed",
-          response: { instructions: "x".repeat(300_000), usage: responses(103) },
-        },
-      ),
-    ],
-    ["openai/v1/responses", 104, json(200, { usage: responses(104) })],
-    [
-      "anthropic/v1/messages",
-      105,
-      sse(
-        { type: "message_start", message: { usage: { ...messages(70), output_tokens: 1 } } },
-        { type: "message_delta", usage: { output_tokens: 20 } },
-      ),
-    ],
-    ["anthropic/v1/messages", 106, json(200, { usage: { ...messages(71), output_tokens: 20 } })],
-  ])("of %s is counted (%i tokens in)", async (path, inputTokens, answer) => {
-    upstream.answer = answer
-    await answerOf(await ask({ path, body: call({ stream: false }) }))
-    const reported = await vi.waitFor(() => {
-      const report = usageReports().find((usage) => usage.inputTokens === inputTokens)
-      if (!report) throw new Error("not reported yet")
-      return report
-    })
-    expect(reported).toEqual({
-      type: "model.usage",
-      callId: expect.stringMatching(/^call_[0-9a-f]{32}$/),
-      model: `${path.split("/")[0]}/gpt-9`,
-      inputTokens,
-      outputTokens: 20,
-      cachedInputTokens: 30,
-    })
-  })
-
-  test("of a call that names nothing is not reported", async () => {
-    const before = usageReports().length
-    upstream.answer = sse({ choices: [] })
-    await answerOf(await ask())
-    upstream.answer = json(200, { usage: responses(999) })
-    await answerOf(await ask())
-    await vi.waitFor(() =>
-      expect(usageReports()).toContainEqual(expect.objectContaining({ inputTokens: 999 })),
-    )
-    expect(usageReports()).toHaveLength(before + 1)
-  })
-})
-
-describe("a token", () => {
-  const claims = (over: object = {}) => ({ gen: 1, models: OFFERED, ...over })
-  const signed = (typ: string, audience: string, over: object = {}) =>
-    new SignJWT(claims(over))
-      .setProtectedHeader({ alg: "EdDSA", typ })
-      .setIssuer(TOKEN_ISSUER)
-      .setAudience(audience)
-      .setSubject(sessionId)
-  const forgeries: Record<string, () => Promise<string | null>> = {
-    "that is missing": async () => null,
-    "that is garbage": async () => "garbage",
-    "without a signature (alg none)": async () =>
-      new UnsecuredJWT(claims())
-        .setIssuer(TOKEN_ISSUER)
-        .setAudience(BROKER_AUDIENCE)
-        .setSubject(sessionId)
-        .encode(),
-    "signed with the public key as a shared secret (HS256)": async () =>
-      new SignJWT(claims())
-        .setProtectedHeader({ alg: "HS256", typ: TOKEN_TYPE.model })
-        .setIssuer(TOKEN_ISSUER)
-        .setAudience(BROKER_AUDIENCE)
-        .setSubject(sessionId)
-        .sign(Buffer.from(keys.server.publicKey, "base64")),
-    "signed with another key": async () => {
-      const { privateKey } = await generateKeyPair("EdDSA")
-      return signed(TOKEN_TYPE.model, BROKER_AUDIENCE).sign(privateKey)
-    },
-    "that brings its own key": async () => {
-      const { privateKey, publicKey } = await generateKeyPair("EdDSA")
-      const jwk = await exportJWK(publicKey)
-      return new SignJWT(claims())
-        .setProtectedHeader({ alg: "EdDSA", typ: TOKEN_TYPE.model, jwk })
-        .setIssuer(TOKEN_ISSUER)
-        .setAudience(BROKER_AUDIENCE)
-        .setSubject(sessionId)
-        .sign(privateKey)
-    },
-    "signed by the rooms": async () => {
-      const { key } = serverSigner({ ...keys, server: keys.rooms })
-      return signed(TOKEN_TYPE.model, BROKER_AUDIENCE).sign(key)
-    },
-    "that has expired": async () =>
-      signed(TOKEN_TYPE.model, BROKER_AUDIENCE)
-        .setExpirationTime(Math.floor(Date.now() / 1000) - 120)
-        .sign(signer.key),
-    "of a runner": async () => signer.runnerToken(sessionId),
-    "of a runner, for the broker": async () =>
-      signed(TOKEN_TYPE.runner, BROKER_AUDIENCE).sign(signer.key),
-    "that is a ticket": async () => signer.ticket(sessionAudience(sessionId)),
-    "that is a ticket, for the broker": async () => signer.ticket(BROKER_AUDIENCE),
-    "for another audience": async () =>
-      signed(TOKEN_TYPE.model, sessionAudience(sessionId)).sign(signer.key),
-    "without a generation": async () =>
-      signed(TOKEN_TYPE.model, BROKER_AUDIENCE, { gen: undefined }).sign(signer.key),
-    "without its models": async () =>
-      signed(TOKEN_TYPE.model, BROKER_AUDIENCE, { models: undefined }).sign(signer.key),
-    "for something that is no session": async () => signer.modelToken("team_00000001", OFFERED),
-  }
-  test.each(Object.entries(forgeries))("%s is refused", async (_name, forge) => {
-    const refusal = await refusalOf(await ask({ key: await forge() }))
-    expect(refusal.status).toBe(401)
-    expect(refusal.reason).toMatch(/^token-(missing|refused)$/)
-  })
-
-  test("with one altered character is refused, also after the right one was used", async () => {
-    const at = token.length - 10
-    const altered = `${token.slice(0, at)}${token[at] === "A" ? "B" : "A"}${token.slice(at + 1)}`
-    expect(await refusalOf(await ask({ key: altered }))).toMatchObject({ status: 401 })
-  })
-
-  test("of another session does not spend this one's generation", async () => {
-    const other = await signer.modelToken(newSessionId(), OFFERED)
-    expect(await refusalOf(await ask({ key: other }))).toMatchObject({
-      status: 401,
-      reason: "stale-generation",
-    })
-  })
-
-  test("stops working with the next call after its generation was fenced", async () => {
-    const fenced = newSessionId()
-    await callRoom(rooms, signer, fenced, fence(1))
-    const key = await signer.modelToken(fenced, OFFERED)
-    upstream.answer = json(200, {})
-    expect((await answerOf(await ask({ key }))).status).toBe(200)
-    await callRoom(rooms, signer, fenced, fence(2))
-    expect(await refusalOf(await ask({ key }))).toMatchObject({
-      status: 401,
-      reason: "stale-generation",
-    })
-  })
-
-  test("stops working with the next call after its session ended", async () => {
-    const ended = newSessionId()
-    await callRoom(rooms, signer, ended, fence(1))
-    const key = await signer.modelToken(ended, OFFERED)
-    upstream.answer = json(200, {})
-    expect((await answerOf(await ask({ key }))).status).toBe(200)
-    const reason = { reason: "ended", message: "Somebody ended the session." }
-    await callRoom(rooms, signer, ended, { call: "end", reason })
-    expect(await refusalOf(await ask({ key }))).toMatchObject({ status: 401, reason: "ended" })
-  })
-})
-
-describe("an address", () => {
-  test("of a provider that nobody knows is told apart from one without a key", async () => {
-    expect(await refusalOf(await ask({ path: "acme/v1/responses" }))).toEqual({
-      status: 404,
-      reason: "provider-unknown",
-      message: "There is no provider named acme. Pick another model.",
-    })
-    expect(await refusalOf(await ask({ path: "openrouter/v1/chat/completions" }))).toEqual({
-      status: 400,
-      reason: "provider-not-configured",
-      message:
-        "The platform has no key for openrouter. An operator adds one, or pick another model.",
-    })
-  })
-
-  test.each([
-    "openai/v1/files",
-    "openai/v1/responses/../files",
-    "openai/v2/responses",
-    "openai",
-    "",
-  ])("that is no model call is refused: %s", async (path) => {
-    expect(await refusalOf(await ask({ path }))).toMatchObject({ status: 404 })
-  })
-})
-
 test("the platform's key is in no answer, no header and no line of the log", () => {
-  expect(seen.length).toBeGreaterThan(50)
-  expect(seen.filter((text) => text.includes(CANARY))).toEqual([])
-  expect(rooms.output()).not.toContain(CANARY)
-  expect(rooms.output()).not.toContain(token)
+  broker.expectKeyHidden()
 })
 
 async function within(ms: number, promise: Promise<void>): Promise<void> {
