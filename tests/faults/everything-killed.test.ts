@@ -1,28 +1,19 @@
-import { afterAll, beforeAll, expect, test } from "vitest"
+import { afterAll, expect, test } from "vitest"
 import { FaultSession } from "./fault-session.ts"
-import { FaultStack } from "./fault-stack.ts"
 import { tell } from "./figures.ts"
 import { assertInvariants } from "./invariants.ts"
 import { command, reads, streaming } from "./script.ts"
 import { groups, instant } from "./seeds.ts"
-import { AT_ONCE, SessionPool } from "./session-pool.ts"
+import { AT_ONCE } from "./session-pool.ts"
+import { stackWithPool } from "./shared-stack.ts"
 
 const WORK = [streaming(800), reads(20), command(1), streaming(800)]
 const WORK_MS = 4_000
 const BOOT_MS = 10_000
 const AGAIN_WITHIN_MS = 180_000
 
-let stack: FaultStack
-const sessions = new SessionPool(() => stack)
-
-beforeAll(async () => {
-  stack = await FaultStack.start()
-})
-
-afterAll(async () => {
-  sessions.close()
-  await stack?.stop()
-})
+const shared = stackWithPool()
+const { sessions } = shared
 
 const restartMs: number[] = []
 
@@ -38,7 +29,7 @@ test.for(cases)(
   ({ group, what, ends }) =>
     sessions.lendAll(group.length, async (lent) => {
       const [seed = 0] = group
-      const booting = await FaultSession.create(stack, [streaming(200)])
+      const booting = await FaultSession.create(shared.stack, [streaming(200)])
       await booting.watch(1)
       await instant(seed, BOOT_MS)
       const turns = await Promise.all(lent.map((session, index) => begin(session, group[index])))
@@ -78,11 +69,11 @@ async function goesOn({ session, running, queued }: Begun, ends: string[]): Prom
 }
 
 async function killAndRestart(watched: FaultSession[], sparesSandboxes: boolean): Promise<void> {
-  await stack.killEverything({ sparesSandboxes })
+  await shared.stack.killEverything({ sparesSandboxes })
   if (!sparesSandboxes) {
     for (const { viewers } of watched) for (const viewer of viewers) viewer.expectLostDeltas()
   }
   const startedAt = performance.now()
-  await stack.restart()
+  await shared.stack.restart()
   restartMs.push(performance.now() - startedAt)
 }

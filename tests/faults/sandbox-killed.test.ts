@@ -1,12 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { afterAll, describe, expect, test } from "vitest"
 import { agentParts } from "./agent-store.ts"
 import type { FaultSession } from "./fault-session.ts"
-import { FaultStack } from "./fault-stack.ts"
 import { tell } from "./figures.ts"
 import { assertInvariants } from "./invariants.ts"
 import { command, streaming } from "./script.ts"
 import { instant, seeds } from "./seeds.ts"
-import { SessionPool } from "./session-pool.ts"
+import { stackWithPool } from "./shared-stack.ts"
 import { until } from "./until.ts"
 
 /** Streams, runs a command, streams again: a kill meets each of them for some seed. */
@@ -16,17 +15,8 @@ const AGAIN_WITHIN_MS = 90_000
 const LOST_WITHIN_MS = 10_000
 const ENDED_WITHIN_MS = 5_000
 
-let stack: FaultStack
-const sessions = new SessionPool(() => stack)
-
-beforeAll(async () => {
-  stack = await FaultStack.start()
-})
-
-afterAll(async () => {
-  sessions.close()
-  await stack?.stop()
-})
+const shared = stackWithPool()
+const { sessions } = shared
 
 /** A prompt that is at work at the instant that the seed decides. */
 async function atWork(session: FaultSession, seed: number): Promise<string> {
@@ -77,7 +67,7 @@ describe("[F2] a runner killed amid a turn", () => {
         expectKept(session, promptId, texts)
         expect(session.executions(promptId)).toBe(1)
 
-        await stack.api.prompt.retry.mutate({ promptId })
+        await shared.stack.api.prompt.retry.mutate({ promptId })
         await until("the retry to begin", AGAIN_WITHIN_MS, async () => {
           return (await session.prompt(promptId)).attempt === 2
         })

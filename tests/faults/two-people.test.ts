@@ -1,32 +1,22 @@
-import { afterAll, beforeAll, expect, test } from "vitest"
+import { expect, test } from "vitest"
 import { promptKey } from "#protocol/entry"
 import { apiClient } from "../../server/client.ts"
 import { hashKey, mintKeyText } from "../../server/domain/api-keys/key-text.ts"
-import { FaultSession, newPromptId } from "./fault-session.ts"
-import { FaultStack } from "./fault-stack.ts"
+import { newPromptId } from "./fault-session.ts"
 import { assertInvariants } from "./invariants.ts"
 import { command, scripted } from "./script.ts"
 import { seeds } from "./seeds.ts"
+import { stackWithSession } from "./shared-stack.ts"
 
 const ROUNDS = Math.min(50, 3 * seeds.length)
 /** In every so many rounds both send the same prompt under the same id. */
 const SAME_ID_EVERY = 5
 const DONE_WITHIN_MS = 280_000
 
-let stack: FaultStack
-let session: FaultSession
-
-beforeAll(async () => {
-  stack = await FaultStack.start()
-  session = await FaultSession.ready(stack)
-})
-
-afterAll(async () => {
-  session?.close()
-  await stack?.stop()
-})
+const shared = stackWithSession()
 
 test(`[F11] two people who send at the same millisecond ${ROUNDS} times see one order, each prompt carried out once`, async () => {
+  const { stack, session } = shared
   const people = [stack.api, await secondPerson()]
   const busy = await session.send([command(3)])
   const rounds = Array.from({ length: ROUNDS }, (_, round) =>
@@ -60,6 +50,7 @@ test(`[F11] two people who send at the same millisecond ${ROUNDS} times see one 
 
 /** Somebody else of the team, with a key of their own. */
 async function secondPerson() {
+  const { stack } = shared
   const { secret, prefix } = mintKeyText()
   await stack.write(`INSERT INTO "User" (id, name) VALUES ('usr_00000000second', 'Second')`)
   await stack.write(

@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto"
-import { afterAll, beforeAll, expect, test } from "vitest"
+import { afterAll, expect, test } from "vitest"
 import * as z from "zod"
 import { FaultSession } from "./fault-session.ts"
-import { FaultStack } from "./fault-stack.ts"
 import { tell } from "./figures.ts"
 import { assertInvariants } from "./invariants.ts"
 import { scripted, streaming } from "./script.ts"
 import { instant, seeds } from "./seeds.ts"
+import { stackWithSession } from "./shared-stack.ts"
 import { until } from "./until.ts"
 
 const STREAM_MS = 6_000
@@ -15,24 +15,14 @@ const AGAIN_WITHIN_MS = 60_000
 const PAUSE_MS = 2_000
 const CREATE_MS = 150
 
-let stack: FaultStack
-let session: FaultSession
-
-beforeAll(async () => {
-  stack = await FaultStack.start()
-  session = await FaultSession.ready(stack)
-})
-
-afterAll(async () => {
-  session?.close()
-  await stack?.stop()
-})
+const shared = stackWithSession()
 
 const pauses: number[] = []
 
 test.for(seeds)(
   "[F4] the web server killed amid a stream and a session.create touches not the one and repeats not the other (seed %i)",
   async (seed) => {
+    const { stack, session } = shared
     const { frames } = session.viewer.shown
     const replays = session.viewers.map(({ shown }) => shown.replays.length)
     const promptId = await session.send([streaming(STREAM_MS)])
@@ -73,6 +63,7 @@ const countSchema = z.object({ sessions: z.int(), prompts: z.int(), sandboxes: z
 
 /** One session with one prompt and one sandbox, and no more after its end. */
 async function expectOneOfEach(id: string, idempotencyKey: string): Promise<void> {
+  const { stack } = shared
   const [counts] = await stack.rows(
     countSchema,
     `SELECT count(DISTINCT s.id)::int AS sessions, count(DISTINCT p.id)::int AS prompts,
