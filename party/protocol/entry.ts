@@ -133,5 +133,7 @@ export type DraftEntryOf<Kind extends EntryKind> = Extract<DraftEntry, { kind: K
 export type StreamedEntry = EntryOf<"text" | "reasoning">
 
 export const promptKey = (promptId: string) => `prompt:${promptId}`
+/** Why the attempt ended as it did. */
+export const errorKey = (promptId: string, attempt: number) => `error:${promptId}:${attempt}`
 export const changesKey = (turnId: string) => `changes:${turnId}`
 export const statusKey = (version: number) => `status:${version}`

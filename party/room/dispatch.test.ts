@@ -1,4 +1,5 @@
 import { expect, test } from "vitest"
+import { draftEntrySchema } from "../protocol/entry.ts"
 import {
   accepted,
   bootReady,
@@ -168,6 +169,36 @@ test("[D9][R26] what the old runner says after the fence changes nothing", () =>
     state: "interrupted",
     error: { reason: "sandbox-lost" },
   })
+})
+
+/** Why attempts ended, as the timeline tells it. */
+const storedErrors = (room: World) =>
+  [...room.store.entries.values()].flatMap(({ seq, body }) => {
+    const entry = draftEntrySchema.parse(JSON.parse(body ?? ""))
+    return entry.kind === "error" ? [{ seq, ...entry }] : []
+  })
+
+test("[D9][R26][R58] why the room ended an attempt stands in the timeline, before its terminal entry", () => {
+  const { room } = runningRoom(one)
+  fence(room, 2)
+
+  const { error, seq } = storedPrompt(room, "one")
+  const [told, ...more] = storedErrors(room)
+  expect(told).toMatchObject({ key: "error:one:1", turnId: "one", ...error })
+  expect(told?.seq).toBeLessThan(seq)
+  expect(more).toEqual([])
+})
+
+test.each([
+  ["failed", ["model-refused"]],
+  ["interrupted", ["model-refused"]],
+  ["stopped", []],
+] as const)("[R58] an attempt that the runner ended as %s leaves %j", (state, reasons) => {
+  const { room, runner } = runningRoom(one)
+  const error = { reason: "model-refused", message: "It refused; choose another." }
+  runner.send({ type: "attempt.ended", promptId: one.promptId, attempt: 1, state, error })
+  settle(room)
+  expect(storedErrors(room).map(({ reason }) => reason)).toEqual(reasons)
 })
 
 test("[D10][R27] the next claim waits until PostgreSQL has confirmed the end", () => {

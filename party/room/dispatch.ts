@@ -4,7 +4,7 @@ import { appendEntry, appendReport } from "./append.ts"
 import { flush } from "./flush.ts"
 import { ingestNow } from "./ingest-due.ts"
 import type { Outcome } from "./meta.ts"
-import { promptEntry } from "./prompt-entry.ts"
+import { errorEntries, promptEntry } from "./prompt-entry.ts"
 import { endSteers, findSteer, joinHost, sendSteers, takeSteerReport } from "./steers.ts"
 import { note, type Step, toRunner } from "./step.ts"
 import { closeOpenParts } from "./timeline.ts"
@@ -149,6 +149,7 @@ function endAttempt(
   const outcome: Outcome = { ...refOf(claim), state }
   closeOpenParts(step)
   endSteers(step, end)
+  for (const entry of errorEntries(claim, state, error)) appendEntry(step, entry)
   appendReport(step, { type: "attempt.ended", ...outcome, error })
   const seq = appendEntry(step, promptEntry(claim, state, error))
   step.state.meta.work = { phase: "ended", generation: claim.generation, outcome, seq }

@@ -97,7 +97,7 @@ function failed(step: Step, post: "ingest" | "claim", { reason, stale }: Failed)
   if (!stale || stale.generation <= state.meta.fence.generation) return
   fenceTo(step, stale.generation, {
     reason: "superseded",
-    message: "A newer sandbox took over this session.",
+    message: "A newer sandbox took over this session. What came is kept, retry or go on.",
   })
   recovered(state[post])
   state[post].dueAt = step.now

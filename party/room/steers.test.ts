@@ -178,6 +178,8 @@ test("[D9][D14][R39] a fence ends what was taken as the host, interrupts what ma
   }
   expect(reportsOf(room, "unsent")).toEqual(["returned"])
   expect(room.state.meta.steers).toEqual([])
+  const errors = [...room.store.entries.keys()].filter((key) => key.startsWith("error:"))
+  expect(errors, "[R58] what ended them all is told once").toEqual([`error:${host.promptId}:1`])
 })
 
 test("[D12][D14][R39] a fence after a stop does not stop what may not have been taken", () => {
@@ -193,6 +195,8 @@ test("[D12][D14][R39] a fence after a stop does not stop what may not have been 
     state: "interrupted",
     error: { reason: "steer-unsettled" },
   })
+  const errors = [...room.store.entries.keys()].filter((key) => key.startsWith("error:"))
+  expect(errors, "[R58] a reason of its own is told").toEqual(["error:held:1"])
 })
 
 test("[D7][R23] a steer of another generation is refused", () => {

@@ -4,7 +4,7 @@ import { appendEntry, appendReport } from "./append.ts"
 import { flush } from "./flush.ts"
 import { ingestNow } from "./ingest-due.ts"
 import type { Steer } from "./meta.ts"
-import { promptEntry } from "./prompt-entry.ts"
+import { errorEntries, promptEntry } from "./prompt-entry.ts"
 import type { RoomState } from "./state.ts"
 import { note, type Step, toRunner } from "./step.ts"
 import { isSame, liveWork, refOf, runnerIsReady } from "./work.ts"
@@ -91,6 +91,9 @@ const UNSETTLED: Failure = {
 function endSteer(step: Step, steer: Steer, state: TerminalState, error: Failure | null): void {
   const { claim } = steer
   drop(step, steer)
+  // What ended its host stands in their turn already.
+  const own = error?.reason === UNSETTLED.reason ? error : null
+  for (const entry of errorEntries(claim, state, own)) appendEntry(step, entry)
   appendReport(step, { type: "attempt.ended", ...refOf(claim), state, error })
   appendEntry(step, promptEntry(claim, state, error))
   ingestNow(step)

@@ -3,7 +3,7 @@ import { restart, within } from "./end-work.ts"
 import { failure } from "./failures.ts"
 import type { Ledger } from "./ledger.ts"
 import type { Live, PromptLoopOptions } from "./live.ts"
-import { type Ending, settle, showError } from "./settle.ts"
+import { type Ending, settle } from "./settle.ts"
 import { type Outcome, Turn } from "./turn.ts"
 
 const arrivalMs = 5_000
@@ -23,12 +23,12 @@ export async function execute(options: ExecuteOptions): Promise<Ending> {
   const { claim } = live.attempt
   if (!agent.models.has(claim.model)) {
     const message = `This sandbox does not know the model ${claim.model}; choose another one and retry.`
-    return told(options, { state: "failed", error: failure("model-unknown", message) })
+    return { state: "failed", error: failure("model-unknown", message) }
   }
   const opened = await Promise.race([open(options), live.isCut])
   if (opened.type === "open") return send(options, opened.sessionId)
   if (opened.type === "stop") return { state: "stopped", error: null }
-  return told(options, { state: "failed", error: opened.failure })
+  return { state: "failed", error: opened.failure }
 }
 
 /** Ends an attempt that an earlier runner left behind, or follows it when the agent is still at work on it. */
@@ -135,9 +135,4 @@ function startTurn({ live, ...options }: ExecuteOptions, sessionId: string): Tur
 function end(options: ExecuteOptions, turn: Turn, sessionId: string, outcome: Outcome) {
   const { attempt } = options.live
   return settle({ ...options, attempt, sessionId, model: attempt.claim.model }, turn, outcome)
-}
-
-function told({ emit, live }: ExecuteOptions, ending: Ending): Ending {
-  showError({ emit, attempt: live.attempt }, ending)
-  return ending
 }

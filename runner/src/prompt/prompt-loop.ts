@@ -2,13 +2,14 @@ import type { Failure } from "#protocol/entry"
 import type { AttemptRef, Claim, TerminalState } from "#protocol/work"
 import { messageIds } from "../agent/message-id.ts"
 import { startTurnState } from "../agent/turn-state.ts"
+import { withoutPaths } from "../failed.ts"
 import { type ExecuteOptions, execute, leave } from "./execute.ts"
 import { failure } from "./failures.ts"
 import { Ledger } from "./ledger.ts"
 import type { Cut, Live, PromptLoopOptions } from "./live.ts"
 import type { AttemptRecord, PromptLoop } from "./ports.ts"
 import { isAlive, isSame, journalled, leftBehind, steersOf } from "./records.ts"
-import { type Ending, showError } from "./settle.ts"
+import type { Ending } from "./settle.ts"
 import { showAgain } from "./show-again.ts"
 import { Steers, type SteersOptions } from "./steers.ts"
 import type { Turn } from "./turn.ts"
@@ -113,7 +114,8 @@ class AttemptLoop implements PromptLoop {
       this.#work(attempt, execute)
       return
     }
-    const message = `The sandbox cannot store the prompt: ${refused.problem}. Free some of its disk and retry.`
+    const problem = withoutPaths(String(refused.problem))
+    const message = `The sandbox cannot store the prompt: ${problem}. Free some of its disk and retry.`
     this.#ledger.refuse({ ...attempt, state: "failed", error: failure("disk-failed", message) })
   }
 
@@ -125,7 +127,7 @@ class AttemptLoop implements PromptLoop {
     if (attempt.state === "running") steers.begin()
     this.#live = live
     void carryOut(this.#executeOptions(live))
-      .catch((error) => this.#broken(live, error))
+      .catch((error) => this.#broken(error))
       .then((ending) => this.#end(live, ending))
   }
 
@@ -153,13 +155,11 @@ class AttemptLoop implements PromptLoop {
     if (agentSessionId !== null) await deleteUnanswered(agent, agentSessionId, log)
   }
 
-  #broken({ attempt }: Live, cause: unknown): Ending {
-    const { emit, log } = this.#options
-    log("an attempt broke the runner", { error: String(cause) })
-    const message = `The runner could not carry out the prompt: ${String(cause)}. Retry.`
-    const ending: Ending = { state: "failed", error: failure("runner-failed", message) }
-    showError({ emit, attempt }, ending)
-    return ending
+  #broken(cause: unknown): Ending {
+    this.#options.log("an attempt broke the runner", { error: String(cause) })
+    const said = withoutPaths(String(cause))
+    const message = `The runner could not carry out the prompt: ${said}. Retry, and if it happens again start a new session.`
+    return { state: "failed", error: failure("runner-failed", message) }
   }
 
   /** One that is not taken up here the room takes back when it hears of its host's end. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises"
-import type { DraftEntry, Failure } from "#protocol/entry"
+import type { Failure } from "#protocol/entry"
 import type { AttemptRef, Claim, TerminalState } from "#protocol/work"
 import type { Agent } from "../agent/agent.ts"
 import type { AgentMessage } from "../agent/wire.ts"
@@ -7,7 +7,6 @@ import { DISK_FULL, isDiskFull } from "../disk-full.ts"
 import type { Log } from "../log.ts"
 import { endWork } from "./end-work.ts"
 import { errorFailure, failure } from "./failures.ts"
-import type { Emit } from "./ports.ts"
 import { type ReportChangesOptions, reportChanges } from "./report-changes.ts"
 import type { Outcome, Turn } from "./turn.ts"
 
@@ -40,7 +39,6 @@ export async function settle(
   if (outcome.type !== "left-behind") turn.closeTexts()
   turn.closeTools(closingSentence(ending))
   await tellChanges(options, ending)
-  showError(options, ending)
   return ending
 }
 
@@ -148,20 +146,4 @@ async function tellChanges(options: SettleOptions, { state }: Ending): Promise<v
     const key = `error:${promptId}:${attempt.attempt}:changes`
     emit.entry({ key, turnId, kind: "error", reason: "changes-unreadable", message: unreadable })
   }
-}
-
-/** Stopping was the person's own wish; everything else is said in the timeline. */
-export function showError(
-  { emit, attempt }: { emit: Emit; attempt: AttemptRef & { turnId: Claim["turnId"] } },
-  { state, error }: Ending,
-): void {
-  if (!error || state === "stopped") return
-  const { promptId, turnId } = attempt
-  const entry: DraftEntry = {
-    key: `error:${promptId}:${attempt.attempt}`,
-    turnId,
-    kind: "error",
-    ...error,
-  }
-  emit.entry(entry)
 }

@@ -1,6 +1,7 @@
 import { callRoom } from "../call-room.ts"
 import type { JobHandler } from "../context.ts"
 import { fenceRoom } from "../fence-room.ts"
+import { SESSION_ENDED } from "../interruption.ts"
 import { within } from "../within.ts"
 
 const FORGET_DEADLINE_MS = 60_000
@@ -12,10 +13,9 @@ export const endSession: JobHandler<"end-session"> = async (ctx, { sessionId }) 
     include: { _count: { select: { sandboxes: { where: { state: { not: "stopped" } } } } } },
   })
   if (!session?.endedAt) return
-  const reason = { reason: "session-ended", message: "The session was ended." }
   // A room that no sandbox ever reached has no generation to post its log under.
-  await fenceRoom(ctx, { sessionId, generation: session.generation }, reason)
-  const answer = await callRoom(ctx, sessionId, { call: "end", reason })
+  await fenceRoom(ctx, { sessionId, generation: session.generation }, SESSION_ENDED)
+  const answer = await callRoom(ctx, sessionId, { call: "end", reason: SESSION_ENDED })
   if (!answer.ok) {
     ctx.log.warn("session.end.declined", { session_id: sessionId, reason: answer.error.reason })
   }

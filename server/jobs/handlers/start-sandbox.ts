@@ -12,6 +12,7 @@ import { buildSpec } from "../../sandbox/spec.ts"
 import { RoomUnreachable } from "../call-room.ts"
 import type { JobContext, JobHandler } from "../context.ts"
 import { fenceRoom } from "../fence-room.ts"
+import { interruption } from "../interruption.ts"
 import { addJob } from "../queue.ts"
 import { Late, within } from "../within.ts"
 
@@ -55,10 +56,10 @@ function lookAgain(ctx: JobContext, ref: SandboxRef): Promise<void> {
   })
 }
 
-const NEXT_SANDBOX: Failure = {
+const NEXT_SANDBOX = interruption({
   reason: "sandbox-replaced",
   message: "The sandbox that ran this prompt was replaced.",
-}
+})
 
 function specOf(ctx: JobContext, session: Session, generation: number): Promise<SandboxSpec> {
   const { roomsUrl, phases } = ctx.sandboxes

@@ -1,4 +1,4 @@
-import { type Failure, failureSchema } from "#protocol/entry"
+import { failureSchema } from "#protocol/entry"
 import type { Sandbox } from "../../../prisma/generated/client.ts"
 import { LIVE_ATTEMPT, LIVE_SANDBOX } from "../../domain/sandboxes/index.ts"
 import { markStopped } from "../../domain/sandboxes/mark-stopped.ts"
@@ -6,6 +6,7 @@ import { sandboxId } from "../../sandbox/provider.ts"
 import { RoomUnreachable } from "../call-room.ts"
 import type { JobContext, JobHandler } from "../context.ts"
 import { fenceRoom } from "../fence-room.ts"
+import { interruption, SESSION_ENDED } from "../interruption.ts"
 import { within } from "../within.ts"
 
 const TERMINATE_DEADLINE_MS = 60_000
@@ -29,12 +30,14 @@ export const stopSandbox: JobHandler<"stop-sandbox"> = async (ctx, ref) => {
 
 const isLive = ({ state }: Sandbox) => LIVE_SANDBOX.some((live) => live === state)
 
-const STOPPED: Failure = { reason: "sandbox-stopped", message: "The sandbox was stopped." }
+const STOPPED = { reason: "sandbox-stopped", message: "The sandbox was stopped." }
+
+type Given = Sandbox & { session: { endedAt: Date | null } }
 
 /** A room that cannot be reached must not keep the machine running; its error is handed back for later. */
 async function endAttempt(
   ctx: JobContext,
-  sandbox: Sandbox,
+  sandbox: Given,
   fence: number,
 ): Promise<RoomUnreachable | null> {
   const { sessionId, generation } = sandbox
@@ -42,7 +45,8 @@ async function endAttempt(
     where: { sessionId, generation: { lte: generation }, state: { in: [...LIVE_ATTEMPT] } },
   })
   if (live === 0) return null
-  const reason = failureSchema.nullable().parse(sandbox.error) ?? STOPPED
+  const known = failureSchema.nullable().parse(sandbox.error) ?? STOPPED
+  const reason = sandbox.session.endedAt ? SESSION_ENDED : interruption(known)
   try {
     await fenceRoom(ctx, { sessionId, generation: fence }, reason)
     return null

@@ -1,4 +1,4 @@
-import { type Entry, promptKey } from "#protocol/entry"
+import { type Entry, type EntryOf, errorKey, promptKey } from "#protocol/entry"
 import { nameOf } from "../parts/server.ts"
 import type { EndOfHistory } from "./end-of-history.ts"
 
@@ -57,8 +57,20 @@ function attemptOffences({ world, attempts, prompts, entries }: EndOfHistory): s
     if (entry.attempt === attempt && entry.state !== state) {
       offences.push(`[D9] ${id} is ${state}, in the timeline ${entry.state}`)
     }
+    const isSteer = attempts.some((each) => each.promptId === id && each.steer)
+    if (!isSteer && !isExplained(entry, entries)) {
+      offences.push(`[R58] ${id} is ${state}, and the timeline does not say why`)
+    }
   }
   return offences
+}
+
+/** What ended its host stands in the host's name, so this holds for prompts with a turn of their own. */
+function isExplained(prompt: EntryOf<"prompt">, entries: EndOfHistory["entries"]): boolean {
+  const { promptId, attempt, state, error } = prompt
+  if (state !== "failed" && state !== "interrupted") return true
+  const told = entries.get(errorKey(promptId, attempt))
+  return told?.kind === "error" && told.reason === error?.reason && told.message === error.message
 }
 
 function wasInRoom(world: EndOfHistory["world"], promptId: string, attempt: number): boolean {
