@@ -115,8 +115,7 @@ class RunningStack {
 
   async #stopAll(): Promise<void> {
     await Promise.all(this.#children.map((child) => child.stop()))
-    const sandboxes = localProvider({ home: this.#options.home })
-    for (const { id } of await sandboxes.list()) await sandboxes.terminate(id)
+    await localProvider({ home: this.#options.home }).stopAll()
     await this.#postgres?.stop()
     rmSync(join(this.#options.home, "pids.json"), { force: true })
     this.#release()

@@ -48,6 +48,13 @@ const attemptOf = (promptId: string) => db.attempt.findFirstOrThrow({ where: { p
 const fences = (sessionId: string) =>
   rooms.calls(sessionId).flatMap((call) => (call.call === "fence" ? [call.generation] : []))
 
+/** What the room was told last of why a sandbox went. */
+const lastReason = (sessionId: string) =>
+  rooms
+    .calls(sessionId)
+    .flatMap((call) => (call.call === "fence" ? [call.reason] : []))
+    .at(-1)
+
 test("a machine that is gone is given up, what ran on it is fenced off, and a person is told", async () => {
   const { sessionId, ref } = await working()
   await run("deliver", { sessionId })
@@ -62,8 +69,43 @@ test("a machine that is gone is given up, what ran on it is fenced off, and a pe
   expect(session.statusReason).toMatch(/stopped unexpectedly.*Wake the session/)
   await jobs.runWaiting("stop-sandbox", sessionId)
   expect(fences(sessionId)).toEqual([1, 2])
+  expect(lastReason(sessionId)).toEqual({
+    reason: "sandbox-lost",
+    message: "The sandbox's machine stopped unexpectedly. What came is kept, retry or go on.",
+  })
   expect(await sandboxOf(sessionId)).toMatchObject({ state: "stopped", link: "absent" })
   expect(await sandboxOf(sessionId, 2)).toBeNull()
+})
+
+test("a machine that was stopped with the platform is no loss: the session sleeps and says why", async () => {
+  const { sessionId, ref } = await working()
+  await run("deliver", { sessionId })
+  ctx.provider.stop(sandboxId(sessionId, 1))
+  await run("check-sandbox", ref)
+  expect(await sessionOf(sessionId)).toMatchObject({
+    status: "sleeping",
+    statusReason:
+      "The platform was stopped, and the sandbox with it. The next prompt wakes the session.",
+  })
+  await jobs.runWaiting("stop-sandbox", sessionId)
+  expect(lastReason(sessionId)).toEqual({
+    reason: "platform-stopped",
+    message:
+      "The platform was stopped, and the sandbox with it. What came is kept, retry or go on.",
+  })
+  expect(await ctx.provider.status(sandboxId(sessionId, 1))).toBe("gone")
+})
+
+test("however often the platform is stopped, prompts that wait get their next sandbox", async () => {
+  const session = await working()
+  const { sessionId } = session
+  await queueAnother(session)
+  for (const generation of [1, 2, 3, 4]) {
+    if (generation > 1) await run("start-sandbox", { sessionId, generation })
+    ctx.provider.stop(sandboxId(sessionId, generation))
+    await run("check-sandbox", { sessionId, generation })
+  }
+  expect(await sandboxOf(sessionId, 5)).toMatchObject({ state: "requested" })
 })
 
 test("while prompts wait the next sandbox is asked for, up to three losses in a row", async () => {

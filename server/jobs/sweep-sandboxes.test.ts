@@ -57,6 +57,19 @@ test("an orphan that does not end is told of, after the others were ended", asyn
   expect(await ctx.provider.status(idOf(other))).toBe("gone")
 })
 
+test("a ready sandbox whose machine is missing is looked at at once, however young it is", async () => {
+  const { sessionId, ref } = await requested()
+  await run("start-sandbox", ref)
+  await new TestRoom(ctx, { id: sessionId }).ready()
+  await loseJobs(sessionId)
+  await run("sweep-sandboxes", {})
+  expect(await jobs.runWaiting("check-sandbox", sessionId)).toBe(0)
+  ctx.provider.stop(sandboxId(sessionId, 1))
+  await run("sweep-sandboxes", {})
+  expect(await jobs.runWaiting("check-sandbox", sessionId)).toBe(1)
+  expect(await db.sandbox.findFirst({ where: ref })).toMatchObject({ state: "stopping" })
+})
+
 test("whatever waits for a job that was lost gets it again", async () => {
   const waits = await requested()
   const hangs = await requested()

@@ -13,6 +13,8 @@ export type InMemoryProvider = SandboxProvider & {
   readonly running: ReadonlyMap<string, SandboxSpec>
   /** The machine vanishes, as when a host fails. */
   lose(id: string): void
+  /** The machine is ended together with the platform. */
+  stop(id: string): void
 }
 
 type Machine = { spec: SandboxSpec; createdAtMs: number }
@@ -20,6 +22,7 @@ type Machine = { spec: SandboxSpec; createdAtMs: number }
 /** Machines that are only remembered: for tests and the simulation. `nowMs` is their clock. */
 export function inMemoryProvider(nowMs: () => number): InMemoryProvider {
   const machines = new Map<string, Machine>()
+  const stopped = new Set<string>()
   const creating = new Map<
     string,
     { createdAtMs: number; cancel: (reason: SandboxError) => void }
@@ -62,11 +65,13 @@ export function inMemoryProvider(nowMs: () => number): InMemoryProvider {
       if (behaviour === "work") machines.set(id, { spec, createdAtMs: nowMs() })
     },
     async status(id) {
-      return machines.has(id) ? "running" : "gone"
+      if (machines.has(id)) return "running"
+      return stopped.has(id) ? "stopped" : "gone"
     },
     async terminate(id) {
       calls.push(`terminate ${id}`)
       machines.delete(id)
+      stopped.delete(id)
       creating
         .get(id)
         ?.cancel(new SandboxError("sandbox-terminated", "It was terminated while being created."))
@@ -82,6 +87,9 @@ export function inMemoryProvider(nowMs: () => number): InMemoryProvider {
     },
     lose(id) {
       machines.delete(id)
+    },
+    stop(id) {
+      if (machines.delete(id)) stopped.add(id)
     },
   }
 }

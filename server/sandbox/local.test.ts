@@ -135,6 +135,30 @@ test("children are found after their runner died, and the sandbox counts as gone
   expect(pidsWith(lasting(spec))).toEqual([])
 })
 
+test("what ran when the platform stopped is told from what died before, also by the next process", async () => {
+  const home = join(base, "stopped")
+  const [ran, died] = [uniqueSpec(), uniqueSpec()]
+  const before = localProvider({ ...options, home })
+  for (const spec of [ran, died]) await before.create(spec, patient())
+  const { leader } = JSON.parse(readFileSync(sandboxDirectory(home, died.sessionId).handle, "utf8"))
+  process.kill(leader.pid, "SIGKILL")
+  await until(async () => (await before.status(idOf(died))) === "gone")
+
+  await before.stopAll()
+  const after = localProvider({ ...options, home })
+  expect(await after.list()).toEqual([])
+  expect(await after.status(idOf(ran))).toBe("stopped")
+  expect(await after.status(idOf(died))).toBe("gone")
+
+  const next = { ...ran, generation: 2 }
+  await after.create(next, patient())
+  expect(await after.status(idOf(next))).toBe("running")
+  expect(await after.status(idOf(ran))).toBe("gone")
+  await after.stopAll()
+  await after.terminate(idOf(next))
+  expect(await after.status(idOf(next))).toBe("gone")
+})
+
 test("without the tag, marker, descent, session and directory find what they can", async () => {
   const untagged = localProvider({ ...options, prlimit: null })
   const spec = uniqueSpec()

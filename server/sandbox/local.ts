@@ -7,7 +7,7 @@ import { listSandboxes } from "./local/list-sandboxes.ts"
 import { isAlive } from "./local/process-table.ts"
 import { findPrlimit } from "./local/realtime-tag.ts"
 import type { LocalOptions, LocalSettings } from "./local/settings.ts"
-import { terminateSandbox } from "./local/terminate-sandbox.ts"
+import { stopSandbox, terminateSandbox } from "./local/terminate-sandbox.ts"
 import { findPrograms } from "./local/tools.ts"
 import { parseSandboxId, type SandboxProvider } from "./provider.ts"
 
@@ -28,11 +28,16 @@ export function assertPrograms(opencode: string | undefined): void {
   findPrograms({ ...installation(), opencode })
 }
 
+export type LocalProvider = SandboxProvider & {
+  /** Ends every sandbox because the platform stops, so that the next start can tell this from a loss. */
+  stopAll(): Promise<void>
+}
+
 /**
  * Sandboxes as plain processes of this machine, for laptops and tests: separated by directory and environment, not
  * isolated from the person who runs them. They outlive this process; what is known of them stands in their directory.
  */
-export function localProvider(options: LocalOptions): SandboxProvider {
+export function localProvider(options: LocalOptions): LocalProvider {
   const places = installation()
   const settings: LocalSettings = {
     ...places,
@@ -51,7 +56,11 @@ export function localProvider(options: LocalOptions): SandboxProvider {
       const session = parseSandboxId(id)
       const handle = session && (await readHandle(directoryOf(session.sessionId).handle))
       if (handle?.id !== id || !handle.leader) return "gone"
+      if (handle.state === "stopped") return "stopped"
       return (await isAlive(handle.leader)) ? "running" : "gone"
+    },
+    async stopAll() {
+      for (const { id } of await listSandboxes(settings.home)) await stopSandbox(settings, id)
     },
     async forget(sessionId) {
       const { root, handle } = directoryOf(sessionId)

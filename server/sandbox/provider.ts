@@ -29,7 +29,8 @@ export interface SandboxProvider {
    * what a person can act on.
    */
   create(spec: SandboxSpec, options: { signal: AbortSignal }): Promise<void>
-  status(id: string): Promise<"running" | "gone">
+  /** `stopped` when it was ended in good order together with the platform, `gone` when nobody knows why it is not there. */
+  status(id: string): Promise<"running" | "stopped" | "gone">
   /** Resolves when nothing of it runs any more. Also for a sandbox that is gone, being created or never was. */
   terminate(id: string): Promise<void>
   /** Everything that may still hold a resource, running or half made. */

@@ -229,8 +229,8 @@ export class FaultStack {
     return text.split("\n").slice(-40).join("\n")
   }
 
-  /** Stops the stack in order, then removes whatever is left; throws when that was a process. */
-  async stop(): Promise<void> {
+  /** Stops the stack in order and keeps its home, where it can start again. False when it did not run. */
+  async end(): Promise<boolean> {
     const child = this.#process
     const isRunning = child?.exitCode === null && child.signalCode === null
     if (isRunning) {
@@ -238,6 +238,12 @@ export class FaultStack {
       const late = AbortSignal.timeout(STOPPED_WITHIN_MS)
       await once(child, "exit", { signal: late }).catch(() => undefined)
     }
+    return isRunning
+  }
+
+  /** Stops the stack in order, then removes whatever is left; throws when that was a process. */
+  async stop(): Promise<void> {
+    const isRunning = await this.end()
     await this.#postgres?.stop()
     this.#proxy?.close()
     const left = isRunning ? this.processes().map(({ command }) => command) : []

@@ -31,7 +31,8 @@ async function reviveSandboxes(
     where: {
       state: { not: "stopped" },
       provider: settings.sandboxProvider,
-      createdAt: { lt: before },
+      // A ready one has no job to wait for: as soon as its machine is missing it is looked at.
+      OR: [{ state: "ready" }, { createdAt: { lt: before } }],
     },
     select: { sessionId: true, generation: true, state: true, startedAt: true },
     orderBy: { createdAt: "asc" },

@@ -1,7 +1,9 @@
 import { expect, test } from "vitest"
-import { type StatusFacts, sessionStatus } from "./session-status.ts"
+import { PLATFORM_STOPPED, type StatusFacts, sessionStatus } from "./session-status.ts"
 
 const failure = { reason: "clone-failed", message: "The repository could not be cloned." }
+
+const stopped = { reason: PLATFORM_STOPPED, message: "The platform was stopped." }
 
 const sandbox = (fields: Partial<NonNullable<StatusFacts["sandbox"]>>) => ({
   state: "ready" as const,
@@ -39,6 +41,7 @@ test.each<[string, Partial<StatusFacts>]>([
   ["working", { attempt: running, sandbox: sandbox({ link: "lost" }) }],
   ["idle", { sandbox: sandbox({ link: "lost" }) }],
   ["sleeping", { sandbox: sandbox({ state: "stopped" }) }],
+  ["sleeping", { sandbox: sandbox({ state: "stopped", error: stopped }) }],
   ["failed", { sandbox: sandbox({ state: "stopping", error: failure }), queued: 1 }],
   ["failed", { sandbox: sandbox({ state: "stopped", error: failure }), attempt: running }],
 ])("a session is %s when %o", (status, fields) => {

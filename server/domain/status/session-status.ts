@@ -25,6 +25,9 @@ export type StatusFacts = {
   steerJoins: boolean
 }
 
+/** Reason of a sandbox that was ended together with the platform: nothing failed. */
+export const PLATFORM_STOPPED = "platform-stopped"
+
 export type StatusWithReason = { status: SessionStatus; reason: string }
 
 const PHASE_REASON: Record<BootPhase, string> = {
@@ -90,6 +93,9 @@ function attemptReason(
 
 function stoppedStatus(error: Failure | null): StatusWithReason {
   if (!error) return { status: "sleeping", reason: "The sandbox sleeps; the next prompt wakes it." }
+  if (error.reason === PLATFORM_STOPPED) {
+    return { status: "sleeping", reason: `${error.message} The next prompt wakes the session.` }
+  }
   return {
     status: "failed",
     reason: `${error.message} Wake the session or send a prompt to retry.`,

@@ -1,6 +1,7 @@
 import type { Sandbox } from "../../../prisma/generated/client.ts"
 import { readPhases } from "../../domain/sandboxes/index.ts"
 import { loseSandbox, RUNNER_SILENT, SANDBOX_LOST } from "../../domain/sandboxes/lose-sandbox.ts"
+import { PLATFORM_STOPPED } from "../../domain/status/index.ts"
 import { sandboxId } from "../../sandbox/provider.ts"
 import type { JobContext, JobHandler } from "../context.ts"
 import { addJob, type JobPayload } from "../queue.ts"
@@ -17,6 +18,12 @@ export const checkSandbox: JobHandler<"check-sandbox"> = async (ctx, { isGone, .
   if (!sandbox || !hasMachine(sandbox)) return
   const id = sandboxId(ref.sessionId, ref.generation)
   const status = await within(STATUS_DEADLINE_MS, "status", ctx.provider.status(id))
+  if (status === "stopped") {
+    return loseSandbox(ctx, ref, {
+      reason: PLATFORM_STOPPED,
+      message: "The platform was stopped, and the sandbox with it.",
+    })
+  }
   if (status === "gone" && sandbox.state === "starting" && !isGone) {
     return lookAgain(ctx, { ...ref, isGone: true }, LAST_WORD_MS)
   }

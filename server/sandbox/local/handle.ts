@@ -7,13 +7,14 @@ const identity = z.object({ pid: z.int().positive(), startedAt: z.string() })
 
 /**
  * What is known of a session's newest sandbox, on disk so that a provider that was killed is continued by the next. It
- * is written before the first process starts and removed after the last one ended.
+ * is written before the first process starts, and removed after the last one ended or once that has been told.
  */
 const handleSchema = z.object({
   id: z.string(),
   /** Tells this create from another one of the same id. */
   nonce: z.string(),
-  state: z.enum(["creating", "running", "ending"]),
+  /** `stopped` is what is left of a sandbox that ran until the platform was stopped. */
+  state: z.enum(["creating", "running", "ending", "stopped"]),
   creator: identity,
   leader: identity.nullable(),
   realtimeTag: z.int().nullable(),

@@ -1,20 +1,41 @@
+import { dirname } from "node:path"
 import { parseSandboxId, SandboxError } from "../provider.ts"
 import { explainDiskError } from "../system-error.ts"
 import { sandboxDirectory } from "./directory.ts"
 import { endMembers } from "./end-members.ts"
 import { markerOf } from "./environment.ts"
 import { changeHandle, type Handle, readHandle, removeHandle } from "./handle.ts"
+import { isAlive } from "./process-table.ts"
 
-export async function terminateSandbox(
-  { home, graceMs }: { home: string; graceMs: number },
-  id: string,
-): Promise<void> {
+type Settings = { home: string; graceMs: number }
+
+export async function terminateSandbox(settings: Settings, id: string): Promise<void> {
+  const ended = await endSandbox(settings, id)
+  if (ended) await removeHandle(ended.path, ended.nonce)
+}
+
+/** Ends a sandbox because the platform stops. Of one that ran until now its handle keeps that, for the next start. */
+export async function stopSandbox(settings: Settings, id: string): Promise<void> {
+  const ended = await endSandbox(settings, id)
+  if (!ended) return
+  const { path, nonce, ran } = ended
+  const isNoted = ran && (await tryChange(path, { nonce, state: "ending" }, { state: "stopped" }))
+  if (!isNoted) await removeHandle(path, nonce)
+}
+
+type Ended = { path: string; nonce: string; ran: boolean }
+
+/** Ends whatever runs of it; null for one that has no handle. */
+async function endSandbox({ home, graceMs }: Settings, id: string): Promise<Ended | null> {
   const session = parseSandboxId(id)
-  if (!session) return
+  if (!session) return null
   const directory = sandboxDirectory(home, session.sessionId)
   const newest = await readHandle(directory.handle)
   const handle = newest?.id === id ? newest : null
-  if (handle) await markEnding(directory.handle, handle, directory.root)
+  const ran =
+    handle?.state === "running" && handle.leader !== null && (await isAlive(handle.leader))
+  // Tells a create that is still under way that it must not go on.
+  if (handle) await tryChange(directory.handle, handle, { state: "ending" })
   const sandbox = {
     marker: markerOf(id),
     realtimeTag: handle?.realtimeTag ?? null,
@@ -23,15 +44,19 @@ export async function terminateSandbox(
     directory: handle ? directory.root : null,
   }
   await endMembers(sandbox, graceMs)
-  if (handle) await removeHandle(directory.handle, handle.nonce)
+  return handle && { path: directory.handle, nonce: handle.nonce, ran }
 }
 
-/** Tells a create that is still under way that it must not go on. */
-async function markEnding(path: string, handle: Handle, directory: string): Promise<void> {
+/** A full disk must not keep a sandbox alive: the handle is then left as it is, and removed in the end. */
+async function tryChange(
+  path: string,
+  expected: Pick<Handle, "nonce" | "state">,
+  change: Pick<Handle, "state">,
+): Promise<boolean> {
   try {
-    await changeHandle(path, handle, { state: "ending" })
+    return await changeHandle(path, expected, change)
   } catch (error) {
-    // A full disk must not keep a sandbox alive; the create finds its handle removed instead.
-    if (!(explainDiskError(error, directory) instanceof SandboxError)) throw error
+    if (!(explainDiskError(error, dirname(path)) instanceof SandboxError)) throw error
+    return false
   }
 }
