@@ -1,33 +1,16 @@
-import { once } from "node:events"
 import { mkdtemp, rm } from "node:fs/promises"
-import { createServer, connect as dial, type Socket as TcpSocket } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest"
-import WebSocketClient from "ws"
 import { CLOSE } from "#protocol/close-code"
 import type { DraftEntry } from "#protocol/entry"
 import { promptIdSchema } from "#protocol/ids"
-import { SUBPROTOCOL } from "#protocol/version"
 import type { OutboxItem } from "#protocol/work"
 import { Outbox } from "../outbox/outbox.ts"
+import { blackHole } from "../testing/black-hole.ts"
+import { openNodeSocket } from "../testing/node-socket.ts"
 import { RoomStub } from "../testing/room-stub.ts"
-import { reconnectDelayMs } from "./backoff.ts"
 import { RoomLink, type RoomLinkOptions } from "./room-link.ts"
-import type { OpenSocket } from "./socket.ts"
-
-const openNodeSocket: OpenSocket = (url, headers, events) => {
-  const socket = new WebSocketClient(url, [SUBPROTOCOL], { headers })
-  socket.on("open", () => events.opened())
-  socket.on("message", (data) => events.message(String(data)))
-  socket.on("close", (code, reason) => events.closed(code, String(reason)))
-  socket.on("error", () => undefined)
-  return {
-    send: (text) => socket.send(text),
-    close: (code, reason) => socket.close(code, reason),
-    terminate: () => socket.terminate(),
-  }
-}
 
 let home: string
 let room: RoomStub
@@ -270,7 +253,7 @@ describe("orders", () => {
 })
 
 describe("a connection that fails", () => {
-  test.each([CLOSE.superseded, CLOSE.ended, CLOSE.unauthorized, CLOSE.badMessage])(
+  test.each([CLOSE.superseded, CLOSE.ended, CLOSE.unauthorized, CLOSE.badMessage, CLOSE.tooLarge])(
     "with %i is final",
     async (code) => {
       const onFinal = vi.fn<RoomLinkOptions["onFinal"]>()
@@ -295,6 +278,7 @@ describe("a connection that fails", () => {
 
   test("by a network that swallows everything is noticed by the missing pong and replaced", async () => {
     const network = await blackHole(room.port)
+    cleanups.push(network.close)
     const times = { openMs: 300, pingMs: 100, pongMs: 100 }
     const { link, outbox } = await start({ port: network.port, times })
     await vi.waitFor(() => expect(link.connected).toBe(true), soon)
@@ -318,36 +302,3 @@ describe("a connection that fails", () => {
     await vi.waitFor(() => expect(link.connected).toBe(true), soon)
   })
 })
-
-test("tries again after 0.2 s, doubling to 5 s, spread by half", () => {
-  expect([0, 1, 2, 5, 30].map((failures) => reconnectDelayMs(failures, 1))).toEqual([
-    200, 400, 800, 5_000, 5_000,
-  ])
-  expect(reconnectDelayMs(0, 0)).toBe(100)
-})
-
-/** A TCP proxy that can stop passing bytes on without closing anything. */
-async function blackHole(target: number) {
-  const sockets: TcpSocket[] = []
-  let swallows = false
-  const server = createServer((near) => {
-    const far = dial(target, "127.0.0.1")
-    sockets.push(near, far)
-    near.on("data", (data) => swallows || far.write(data))
-    far.on("data", (data) => swallows || near.write(data))
-    for (const socket of [near, far]) socket.on("error", () => undefined)
-    near.on("close", () => swallows || far.destroy())
-  })
-  server.listen(0, "127.0.0.1")
-  await once(server, "listening")
-  cleanups.push(() => {
-    for (const socket of sockets) socket.destroy()
-    server.close()
-  })
-  const address = server.address()
-  if (address === null || typeof address === "string") throw new Error("The proxy has no port.")
-  const swallow = (value: boolean) => {
-    swallows = value
-  }
-  return { port: address.port, swallow }
-}

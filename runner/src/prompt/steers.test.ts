@@ -1,84 +1,40 @@
 import { afterEach, beforeEach, expect, test } from "vitest"
 import { promptIdSchema } from "#protocol/ids"
-import type { Claim, RunnerReport } from "#protocol/work"
+import type { Claim } from "#protocol/work"
 import { AgentCallFailed } from "../agent/opencode.ts"
 import { messagesSchema } from "../agent/wire.ts"
-import { noAnswer, ScriptedAgent } from "../testing/scripted-agent.ts"
-import type { JournalRecord, PromptLoop } from "./ports.ts"
-import { startPromptLoop } from "./prompt-loop.ts"
+import { claimOf, LoopHarness } from "../testing/loop-harness.ts"
+import { noAnswer, type ScriptedAgent } from "../testing/scripted-agent.ts"
 
+let harness: LoopHarness
 let agent: ScriptedAgent
-let loop: PromptLoop
-let reports: RunnerReport[]
-let stored: JournalRecord | null
-let diskFull: boolean
 
 beforeEach(() => {
-  agent = new ScriptedAgent()
+  harness = new LoopHarness()
+  agent = harness.agent
   agent.onPrompt = ({ messageId }) => {
     remember("user", messageId)
     agent.fallBusy()
     begin(messageId)
   }
   agent.onSteer = ({ messageId }) => remember("user", messageId)
-  reports = []
-  stored = null
-  diskFull = false
-  loop = newLoop()
 })
 
-afterEach(() => loop.close())
-
-function newLoop(): PromptLoop {
-  return startPromptLoop({
-    agent,
-    emit: {
-      entry: () => undefined,
-      report: (report) => void reports.push(report),
-      deltas: () => undefined,
-    },
-    journal: {
-      read: () => stored,
-      write: (record) => {
-        if (diskFull) throw new Error("ENOSPC")
-        stored = structuredClone(record)
-      },
-    },
-    workspace: {
-      directory: "/workspace",
-      changes: async () => ({ base: "abc", files: [], truncated: false }),
-    },
-    generation: 1,
-    isDelivered: true,
-    roomLostSince: () => false,
-    log: () => undefined,
-  })
-}
+afterEach(() => harness.loop.close())
 
 const hostId = promptIdSchema.parse("host")
 
-function claimOf(name: string, over: Partial<Claim> = {}): Claim {
-  return {
-    promptId: promptIdSchema.parse(name),
-    attempt: 1,
-    generation: 1,
+const host = claimOf("host", { text: "Do host." })
+const steerOf = (name: string, over: Partial<Claim> = {}) =>
+  claimOf(name, {
     turnId: hostId,
     text: `Do ${name}.`,
-    author: { id: "usr_1", name: "Ada" },
-    attachments: [],
-    model: "demo/chat",
-    agent: "build",
-    deadlines: { acceptMs: 1_000, startMs: 5_000, silenceMs: 5_000, turnMs: 10_000 },
+    steers: { promptId: hostId, attempt: 1 },
     ...over,
-  }
-}
-
-const host = claimOf("host")
-const steerOf = (name: string, over: Partial<Claim> = {}) =>
-  claimOf(name, { steers: { promptId: hostId, attempt: 1 }, ...over })
+  })
 
 const told = (name: string) =>
-  reports
+  harness.reports
     .filter((report) => "promptId" in report && report.promptId === name)
     .map((report) => (report.type === "attempt.ended" ? report.state : report.type.slice(8)))
 
@@ -114,27 +70,27 @@ function begin(parentID: string): void {
 const idOf = (index: number) => agent.steers[index]?.messageId ?? ""
 
 async function runHost(): Promise<void> {
-  loop.run(host)
+  harness.loop.run(host)
   await expect.poll(() => of("host")).toEqual(["accepted", "running"])
 }
 
 test("[D6][D14] a steer is journalled, accepted and given to the agent's session while its host runs", async () => {
   agent.onSteer = ({ messageId }) => {
-    expect(stored?.attempts.at(-1)).toMatchObject({ promptId: "s1", messageId })
+    expect(harness.stored?.attempts.at(-1)).toMatchObject({ promptId: "s1", messageId })
     expect(of("s1")).toEqual(["accepted"])
   }
   await runHost()
-  loop.run(steerOf("s1"))
-  loop.run(steerOf("s1"))
+  harness.loop.run(steerOf("s1"))
+  harness.loop.run(steerOf("s1"))
   await given(1)
   expect(agent.steers).toMatchObject([{ sessionId: "ses_1", text: "Do s1.", model: "demo/chat" }])
   expect(idOf(0) > (agent.prompts[0]?.messageId ?? "")).toBe(true)
-  expect(loop.current()).toEqual({ promptId: "host", attempt: 1 })
+  expect(harness.loop.current()).toEqual({ promptId: "host", attempt: 1 })
 })
 
 test("[D14] a steer runs from the step that reads it, and ends before its host, as it does", async () => {
   await runHost()
-  loop.run(steerOf("s1"))
+  harness.loop.run(steerOf("s1"))
   await given(1)
   begin(agent.prompts[0]?.messageId ?? "")
   expect(of("s1")).toEqual(["accepted"])
@@ -143,13 +99,13 @@ test("[D14] a steer runs from the step that reads it, and ends before its host, 
   agent.fallIdle()
   await hostEnded()
   expect(of("s1")).toEqual(["accepted", "running", "succeeded"])
-  expect(reports.at(-1)).toMatchObject({ type: "attempt.ended", promptId: "host" })
+  expect(harness.reports.at(-1)).toMatchObject({ type: "attempt.ended", promptId: "host" })
   expect(agent.listening).toBe(0)
 })
 
 test("[D14] one step reads all steers before it; those come in their order", async () => {
   await runHost()
-  for (const name of ["s1", "s2", "s3"]) loop.run(steerOf(name))
+  for (const name of ["s1", "s2", "s3"]) harness.loop.run(steerOf(name))
   await given(3)
   expect(agent.steers.map(({ text }) => text)).toEqual(["Do s1.", "Do s2.", "Do s3."])
   expect([idOf(0), idOf(1), idOf(2)].toSorted()).toEqual([idOf(0), idOf(1), idOf(2)])
@@ -166,10 +122,10 @@ test("[D14] one step reads all steers before it; those come in their order", asy
 
 test("[D12][D14] a stop takes unread steers from the agent and gives them back", async () => {
   await runHost()
-  for (const name of ["read", "unread"]) loop.run(steerOf(name))
+  for (const name of ["read", "unread"]) harness.loop.run(steerOf(name))
   await given(2)
   begin(idOf(0))
-  loop.stop(host)
+  harness.loop.stop(host)
   await hostEnded()
   expect(of("host").at(-1)).toBe("stopped")
   expect(of("read")).toEqual(["accepted", "running", "stopped"])
@@ -179,7 +135,7 @@ test("[D12][D14] a stop takes unread steers from the agent and gives them back",
 
 test("[D14] a step whose event was missed is found in the agent's messages", async () => {
   await runHost()
-  loop.run(steerOf("s1"))
+  harness.loop.run(steerOf("s1"))
   await given(1)
   remember("assistant", `${idOf(0)}~missed`, idOf(0))
   agent.fallIdle()
@@ -189,11 +145,11 @@ test("[D14] a step whose event was missed is found in the agent's messages", asy
 
 test("[D12][D14] a steer that a stopped step had read ends with its host, though its event was missed and no answer came", async () => {
   await runHost()
-  loop.run(steerOf("s1"))
+  harness.loop.run(steerOf("s1"))
   await given(1)
   const empty = `${idOf(0)}~missed`
   remember("assistant", empty, idOf(0), [])
-  loop.stop(host)
+  harness.loop.stop(host)
   await hostEnded()
   expect(of("s1")).toEqual(["accepted", "running", "stopped"])
   expect(agent.asked).toEqual(["abort", `delete ${empty}`, `delete ${idOf(0)}`])
@@ -201,7 +157,7 @@ test("[D12][D14] a steer that a stopped step had read ends with its host, though
 
 test("[F3][D14] when the agent dies a read steer is interrupted, an unread one comes back", async () => {
   await runHost()
-  for (const name of ["read", "unread"]) loop.run(steerOf(name))
+  for (const name of ["read", "unread"]) harness.loop.run(steerOf(name))
   await given(2)
   begin(idOf(0))
   agent.die()
@@ -213,14 +169,14 @@ test("[F3][D14] when the agent dies a read steer is interrupted, an unread one c
 
 test("[D14] what cannot be taken back for certain is interrupted, never returned", async () => {
   await runHost()
-  loop.run(steerOf("s1"))
+  harness.loop.run(steerOf("s1"))
   await given(1)
   agent.calls.deleteMessage = async () => {
     throw noAnswer()
   }
   agent.fallIdle()
   await hostEnded()
-  expect(reports.find(({ type }) => type === "attempt.ended")).toMatchObject({
+  expect(harness.reports.find(({ type }) => type === "attempt.ended")).toMatchObject({
     promptId: "s1",
     state: "interrupted",
     error: { reason: "steer-unsettled" },
@@ -232,13 +188,13 @@ test("[D14] a steer that the agent refuses comes back at once; without an answer
   agent.onSteer = () => {
     throw new AgentCallFailed("session.prompt", 400, "no")
   }
-  loop.run(steerOf("refused"))
+  harness.loop.run(steerOf("refused"))
   await expect.poll(() => of("refused")).toEqual(["accepted", "returned"])
   agent.onSteer = () => {
     throw noAnswer()
   }
-  loop.run(steerOf("lost"))
-  loop.run(steerOf("unknown", { model: "demo/none" }))
+  harness.loop.run(steerOf("lost"))
+  harness.loop.run(steerOf("unknown", { model: "demo/none" }))
   await expect.poll(() => of("unknown")).toEqual(["accepted", "returned"])
   expect(of("lost")).toEqual(["accepted"])
   agent.fallIdle()
@@ -248,15 +204,17 @@ test("[D14] a steer that the agent refuses comes back at once; without an answer
 })
 
 test("[D14] a steer of another attempt, or of one that is over or being stopped, is left to the room", async () => {
-  loop.run(steerOf("none"))
+  harness.loop.run(steerOf("none"))
   await runHost()
-  loop.run(steerOf("other", { steers: { promptId: hostId, attempt: 2 } }))
-  loop.stop(host)
-  loop.run(steerOf("late"))
+  harness.loop.run(steerOf("other", { steers: { promptId: hostId, attempt: 2 } }))
+  harness.loop.stop(host)
+  harness.loop.run(steerOf("late"))
   await hostEnded()
-  loop.run(steerOf("over"))
+  harness.loop.run(steerOf("over"))
   expect(agent.steers).toEqual([])
-  expect(reports.filter((report) => "promptId" in report && report.promptId !== "host")).toEqual([])
+  expect(
+    harness.reports.filter((report) => "promptId" in report && report.promptId !== "host"),
+  ).toEqual([])
 })
 
 test("[D6][D14] a steer waits until the agent has its host", async () => {
@@ -264,8 +222,8 @@ test("[D6][D14] a steer waits until the agent has its host", async () => {
   agent.up = new Promise((resolve) => {
     arrive = () => void resolve() as undefined
   })
-  loop.run(host)
-  loop.run(steerOf("s1"))
+  harness.loop.run(host)
+  harness.loop.run(steerOf("s1"))
   await expect.poll(() => of("host")).toEqual(["accepted"])
   expect(agent.steers).toEqual([])
   arrive()
@@ -275,39 +233,39 @@ test("[D6][D14] a steer waits until the agent has its host", async () => {
 
 test("[F16] without a journal a steer does not reach the agent and comes back", async () => {
   await runHost()
-  diskFull = true
-  loop.run(steerOf("s1"))
+  harness.diskFull = true
+  harness.loop.run(steerOf("s1"))
   await expect.poll(() => of("s1")).toEqual(["returned"])
   expect(agent.steers).toEqual([])
 })
 
 test("[D5][D14] known steers are answered with their recorded state", async () => {
   await runHost()
-  loop.run(steerOf("s1"))
+  harness.loop.run(steerOf("s1"))
   await given(1)
-  loop.run(steerOf("s1"))
+  harness.loop.run(steerOf("s1"))
   agent.fallIdle()
   await hostEnded()
-  loop.run(steerOf("s1"))
-  loop.report(steerOf("s1"))
+  harness.loop.run(steerOf("s1"))
+  harness.loop.report(steerOf("s1"))
   expect(told("s1")).toEqual(["accepted", "accepted", "returned", "returned", "returned"])
   expect(agent.steers).toHaveLength(1)
 })
 
 test("[D6][D14] after a crash the next runner settles what was left, before its host", async () => {
   await runHost()
-  for (const name of ["read", "unread"]) loop.run(steerOf(name))
+  for (const name of ["read", "unread"]) harness.loop.run(steerOf(name))
   await given(2)
-  await loop.close()
+  await harness.loop.close()
   remember("assistant", `${idOf(0)}~read`, idOf(0))
   agent.status = "idle"
-  reports = []
-  loop = newLoop()
-  await loop.recover()
-  expect(loop.current()).toEqual({ promptId: "host", attempt: 1 })
+  harness.reports = []
+  harness.loop = harness.newLoop()
+  await harness.loop.recover()
+  expect(harness.loop.current()).toEqual({ promptId: "host", attempt: 1 })
   await expect.poll(() => of("host"), { timeout: 8_000 }).toEqual(["interrupted"])
   expect(of("read")).toEqual(["accepted", "running", "interrupted"])
   expect(of("unread")).toEqual(["returned"])
   expect(agent.asked).toEqual([`delete ${idOf(1)}`])
-  expect(stored?.attempts.every(({ claim }) => claim === null)).toBe(true)
+  expect(harness.stored?.attempts.every(({ claim }) => claim === null)).toBe(true)
 })
