@@ -16,7 +16,7 @@ import {
 } from "./start-rooms.ts"
 import { StubServer } from "./stub-server.ts"
 
-const keys = testKeys()
+export const keys = testKeys()
 export const signer = serverSigner(keys)
 
 /** Rooms in workerd with a stub of the server behind them, for all tests of a file; what a test opens ends with it. */
