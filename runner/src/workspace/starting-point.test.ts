@@ -91,6 +91,14 @@ describe("a repository that does not say where the work starts", () => {
     expect(await cloning.prepare({ branch: "c" })).toMatchObject({ branch: "c" })
   })
 
+  test("names them so that no name turns the sentence around", async () => {
+    origin.commit()
+    origin.git("branch", "a\u202eb")
+    origin.git("symbolic-ref", "HEAD", "refs/heads/missing")
+
+    await expect(cloning.prepare()).rejects.toThrow(/“a\ufffdb”, “main”\.$/)
+  })
+
   test("names its tags when it has no branch", async () => {
     origin.commit()
     origin.git("tag", "v1")

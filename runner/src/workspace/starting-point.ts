@@ -69,8 +69,10 @@ async function names(git: Git, prefix: "refs/remotes/origin" | "refs/tags"): Pro
 
 const MAX_LISTED = 5
 
+/** Names in a sentence; marks that would turn the sentence's direction are shown as such. */
 function listed(all: string[]): string {
-  const shown = all.slice(0, MAX_LISTED).map((name) => `“${name}”`)
+  const plain = all.map((name) => name.replace(/\p{Bidi_Control}/gu, "\ufffd"))
+  const shown = plain.slice(0, MAX_LISTED).map((name) => `“${name}”`)
   const more = all.length - shown.length
   return shown.join(", ") + (more > 0 ? ` and ${more} more` : "")
 }
