@@ -13,6 +13,8 @@ const PROBE_INTERVAL_MS = 50
 const WATCH_MS = 500
 /** A child that restarts its own worker is hollow for a moment. */
 const HOLLOW_DEADLINE_MS = 3_000
+/** A child that was started again is hollow until it works; one that has died before it was seen to work stays so. */
+const REBIRTH_DEADLINE_MS = 30_000
 const LOG_END_LINES = 15
 
 export type ChildSpec = {
@@ -101,7 +103,7 @@ export class Child {
     })
     closeSync(log)
     this.#process = child
-    this.#endHollowAt = startedAt + this.#spec.readyDeadlineMs
+    this.#endHollowAt = startedAt + REBIRTH_DEADLINE_MS
     child.once("error", () => this.#again(startedAt))
     child.once("exit", () => {
       // workerd and other grandchildren outlive a killed parent and would keep its port.

@@ -19,7 +19,7 @@ import { until } from "./until.ts"
 const SCRIPT = fileURLToPath(new URL("./stack-process.ts", import.meta.url))
 const READY_WITHIN_MS = 240_000
 const STOPPED_WITHIN_MS = 40_000
-const BACK_WITHIN_MS = 30_000
+const BACK_WITHIN_MS = 60_000
 const ANSWER_WITHIN_MS = 10_000
 
 export const HOME_PREFIX = "agent-ops-faults-"
