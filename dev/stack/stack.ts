@@ -115,10 +115,13 @@ class RunningStack {
 
   async #stopAll(): Promise<void> {
     await Promise.all(this.#children.map((child) => child.stop()))
-    await localProvider({ home: this.#options.home }).stopAll()
-    await this.#postgres?.stop()
-    rmSync(join(this.#options.home, "pids.json"), { force: true })
-    this.#release()
+    try {
+      await localProvider({ home: this.#options.home }).stopAll()
+    } finally {
+      await this.#postgres?.stop()
+      rmSync(join(this.#options.home, "pids.json"), { force: true })
+      this.#release()
+    }
   }
 
   #pids(): Record<string, number | null> {

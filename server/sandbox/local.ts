@@ -60,7 +60,10 @@ export function localProvider(options: LocalOptions): LocalProvider {
       return (await isAlive(handle.leader)) ? "running" : "gone"
     },
     async stopAll() {
-      for (const { id } of await listSandboxes(settings.home)) await stopSandbox(settings, id)
+      const listed = await listSandboxes(settings.home)
+      const ends = await Promise.allSettled(listed.map(({ id }) => stopSandbox(settings, id)))
+      const failures = ends.flatMap((end) => (end.status === "rejected" ? [end.reason] : []))
+      if (failures.length > 0) throw new AggregateError(failures, "Some sandboxes did not end")
     },
     async forget(sessionId) {
       const { root, handle } = directoryOf(sessionId)

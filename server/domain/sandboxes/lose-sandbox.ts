@@ -16,8 +16,8 @@ export const RUNNER_SILENT = "runner-silent"
 const MAX_LOSSES_IN_A_ROW = 3
 
 /**
- * Gives up a sandbox that was lost, or stopped with the platform. While prompts wait the session gets the next one, unless it keeps losing them;
- * what ran on the lost one ends as interrupted when the room is fenced.
+ * Gives up a sandbox that was lost, or stopped with the platform. While prompts wait the session gets the next one,
+ * unless it keeps losing them; what ran on the lost one ends as interrupted when the room is fenced.
  */
 export async function loseSandbox(
   ctx: SystemContext,

@@ -14,8 +14,8 @@ export async function listSandboxes(home: string): Promise<SandboxListing[]> {
     const directory = sandboxDirectory(home, sessionId)
     await boundLog(directory.log)
     const handle = await readHandle(directory.handle)
-    if (handle && handle.state !== "stopped")
-      ages.set(handle.id, Math.max(0, Date.now() - handle.createdAtMs))
+    if (!handle || handle.state === "stopped") continue
+    ages.set(handle.id, Math.max(0, Date.now() - handle.createdAtMs))
   }
   return [...ages].map(([id, ageMs]) => ({ id, ageMs }))
 }
