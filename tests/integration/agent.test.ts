@@ -279,7 +279,7 @@ test("an unknown model and an unknown agent are refused with a sentence", async 
   const model = await harness.play("hello", { model: "demo/none" })
   expect(model).toMatchObject({ state: "failed", error: { reason: "model-unknown" } })
   const agent = await harness.play("hello", { agent: "nobody" })
-  expect(agent).toMatchObject({ state: "failed", error: { reason: "agent-failed" } })
+  expect(agent).toMatchObject({ state: "failed", error: { reason: "agent-unknown" } })
   expect(agent.error?.message).toContain("nobody")
 })
 

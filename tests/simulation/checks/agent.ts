@@ -3,9 +3,9 @@ import type { StoredPart } from "../parts/agent-store.ts"
 import { canonical } from "./canonical.ts"
 import type { EndOfHistory } from "./end-of-history.ts"
 
-/** I6: what is shown of the agent's parts is the agent's own; of a turn that went well, all of it. */
+/** D2: one prompt at a time reaches the agent. I6: what is shown of the agent's parts is the agent's own; of a turn that went well, all of it. */
 export function agentOffences(end: EndOfHistory): string[] {
-  const offences: string[] = []
+  const offences = [...end.world.machines.agent.offences]
   const whole = messagesOfGoodTurns(end)
   for (const part of end.world.machines.agent.parts.values()) {
     const entry = end.entries.get(part.id)

@@ -32,6 +32,7 @@ export class AgentStore {
   readonly #unread = new Map<string, string>()
   /** Every part that was ever begun, as it is now. */
   readonly parts = new Map<string, StoredPart>()
+  readonly offences: string[] = []
 
   #ids = 0
 

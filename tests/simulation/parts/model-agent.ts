@@ -131,6 +131,9 @@ export class ModelAgent implements Agent {
   }
 
   #begin(prompt: AgentPrompt): void {
+    if (this.#status === "busy") {
+      this.#store.offences.push(`[D2] the agent is at work and is given ${prompt.text}`)
+    }
     this.#take(prompt)
     const { sessionId } = prompt
     if (this.#random.chance(this.#temper.gaps)) this.#loseEvents()
