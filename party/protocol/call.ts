@@ -103,4 +103,7 @@ export const staleAnswerSchema = z.object({
   stale: z.literal(true),
   generation: z.int().nonnegative(),
   epoch: z.int().nonnegative(),
+  /** What a prompt is told that ran on the sandbox before; null when that one did not fail. */
+  reason: failureSchema.nullable(),
 })
+export type StaleAnswer = Omit<z.infer<typeof staleAnswerSchema>, "stale">

@@ -123,16 +123,17 @@ test("[E2][R33] what PostgreSQL does not have is never dropped", () => {
   expect(room.store.body("t-0")).not.toBeNull()
 })
 
-test("[E5][R34] a stale answer fences the room to the newer generation", () => {
+test("[E5][R34] a stale answer fences the room to the newer generation, with what became of the older one", () => {
   const { room, runner } = runningRoom(one)
   runner.send({ entry: toolOf("a", "one") })
   room.sleep(500)
   room.posts.length = 0
-  const stale = { generation: 3, epoch: room.state.meta.log.epoch }
+  const reason = { reason: "platform-stopped", message: "The platform was stopped." }
+  const stale = { generation: 3, epoch: room.state.meta.log.epoch, reason }
   room.input({ type: "posted", post: "ingest", result: { ok: false, reason: "stale", stale } })
 
   expect(runner.socket.closed?.code).toBe(CLOSE.superseded)
-  expect(storedPrompt(room, "one").state).toBe("interrupted")
+  expect(storedPrompt(room, "one")).toMatchObject({ state: "interrupted", error: reason })
   expect(room.posts).toMatchObject([{ post: "ingest", generation: 3 }])
 })
 

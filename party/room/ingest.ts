@@ -67,7 +67,7 @@ function takeIngested(step: Step, result: PostResult<{ ingestedSeq: number }>) {
   const ingestedSeq = Math.min(result.ingestedSeq, storedHead)
   // An answer that confirms nothing would be asked for again at once, for ever.
   if (ingestedSeq <= meta.log.ingestedSeq) {
-    return failed(step, "ingest", { reason: "nothing-stored", stale: null })
+    return failed(step, "ingest", { ok: false, reason: "nothing-stored", stale: null })
   }
 
   recovered(ingest)
@@ -88,17 +88,19 @@ function takeClaimed(step: Step, { result }: RoomInputOf<"posted"> & { post: "cl
   if (refusal) note(step, "claim-refused", { reason: refusal.reason })
 }
 
-type Failed = { reason: string; stale: { generation: number } | null }
+type Failed = Extract<PostResult<object>, { ok: false }>
+
+const SUPERSEDED = {
+  reason: "superseded",
+  message: "A newer sandbox took over this session. What came is kept, retry or go on.",
+}
 
 /** A stale answer tells of a newer generation: this room was passed over and gives its runner up (D9). */
 function failed(step: Step, post: "ingest" | "claim", { reason, stale }: Failed): void {
   const { state } = step
   retryLater(state[post], reason, step.now)
   if (!stale || stale.generation <= state.meta.fence.generation) return
-  fenceTo(step, stale.generation, {
-    reason: "superseded",
-    message: "A newer sandbox took over this session. What came is kept, retry or go on.",
-  })
+  fenceTo(step, stale.generation, stale.reason ?? SUPERSEDED)
   recovered(state[post])
   state[post].dueAt = step.now
 }

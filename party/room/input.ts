@@ -1,4 +1,4 @@
-import type { RoomCall } from "../protocol/call.ts"
+import type { RoomCall, StaleAnswer } from "../protocol/call.ts"
 import type { FromRunner } from "../protocol/runner.ts"
 import type { SandboxClaims, TicketClaims } from "../protocol/token.ts"
 import type { FromViewer } from "../protocol/viewer.ts"
@@ -11,7 +11,7 @@ import type { Attachment } from "./connection.ts"
  */
 export type PostResult<Value> =
   | ({ ok: true } & Value)
-  | { ok: false; reason: string; stale: { generation: number; epoch: number } | null }
+  | { ok: false; reason: string; stale: StaleAnswer | null }
 
 /**
  * Everything that can happen to a room. Connection and reply ids are the adapter's own, unique while they live.

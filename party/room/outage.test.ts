@@ -103,7 +103,7 @@ test("[D15][R49] an answer that tells of a newer generation is no outage", () =>
   const viewer = new ViewerHand(room).hello()
   runner.send(ended(one))
   room.posts.splice(0)
-  const stale = { generation: 2, epoch: room.state.meta.log.epoch }
+  const stale = { generation: 2, epoch: room.state.meta.log.epoch, reason: null }
   room.input({ type: "posted", post: "ingest", result: { ok: false, reason: "stale", stale } })
 
   expect(viewer.heardOf("outage")).toEqual([])

@@ -48,10 +48,17 @@ test("a signed piece of a log is taken, and a claim answered", async () => {
 test("[E5] a stale room is answered 409 with what PostgreSQL knows", async () => {
   const { id } = await newSession(await createContext(system))
   await system.db.session.update({ where: { id }, data: { generation: 3 } })
+  const error = { reason: "platform-stopped", message: "The platform was stopped." }
+  await system.db.sandbox.updateMany({ where: { sessionId: id }, data: { error } })
   for (const stale of [ingest(id), { post: "claim-next", sessionId: id, generation: 1 }]) {
     expect(await post(stale)).toMatchObject({
       status: 409,
-      json: { stale: true, generation: 3, epoch: 0 },
+      json: {
+        stale: true,
+        generation: 3,
+        epoch: 0,
+        reason: { ...error, message: `${error.message} What came is kept, retry or go on.` },
+      },
     })
   }
 })

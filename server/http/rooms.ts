@@ -4,6 +4,7 @@ import {
   ingestAnswerSchema,
   type RoomPost,
   roomPostSchema,
+  type StaleAnswer,
   staleAnswerSchema,
 } from "#protocol/call"
 import { verifyKey } from "../auth/keys.ts"
@@ -55,8 +56,8 @@ async function answer(ctx: SystemContext, post: RoomPost): Promise<Response> {
     : json(claimAnswerSchema.parse({ claim: result.claim }))
 }
 
-const stale = ({ generation, epoch }: { generation: number; epoch: number }) =>
-  json(staleAnswerSchema.parse({ stale: true, generation, epoch }), { status: 409 })
+const stale = ({ generation, epoch, reason }: StaleAnswer) =>
+  json(staleAnswerSchema.parse({ stale: true, generation, epoch, reason }), { status: 409 })
 
 function failed(ctx: SystemContext, post: RoomPost, error: unknown): Response {
   const known = asDomainError(error)

@@ -106,6 +106,9 @@ test("however often the platform is stopped, prompts that wait get their next sa
     await run("check-sandbox", { sessionId, generation })
   }
   expect(await sandboxOf(sessionId, 5)).toMatchObject({ state: "requested" })
+  // The next sandbox may start before the one that went has been cleared away.
+  expect(fences(sessionId).at(-1)).toBe(4)
+  expect(lastReason(sessionId)).toMatchObject({ reason: "platform-stopped" })
 })
 
 test("while prompts wait the next sandbox is asked for, up to three losses in a row", async () => {

@@ -73,7 +73,7 @@ export class ModelServer {
     const { generation, epoch } = this
     const isStale = post.generation < generation || (post.post === "ingest" && post.epoch < epoch)
     return isStale
-      ? { ok: false, reason: "stale", stale: { generation, epoch } }
+      ? { ok: false, reason: "stale", stale: { generation, epoch, reason: null } }
       : { ok: true, ...work() }
   }
 

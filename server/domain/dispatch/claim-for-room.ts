@@ -1,12 +1,11 @@
-import type { RoomPostOf } from "#protocol/call"
+import type { RoomPostOf, StaleAnswer } from "#protocol/call"
 import type { Claim } from "#protocol/work"
 import type { SystemContext } from "../context.ts"
+import { staleAnswer } from "../sandboxes/index.ts"
 import { changeSession } from "../status/index.ts"
 import { claimNext } from "./claim-next.ts"
 
-export type ClaimResult =
-  | { kind: "claim"; claim: Claim | null }
-  | { kind: "stale"; generation: number; epoch: number }
+export type ClaimResult = { kind: "claim"; claim: Claim | null } | ({ kind: "stale" } & StaleAnswer)
 
 /**
  * Answers a room's `claim-next`: the standing claim, a new one, or none. A room may be fenced ahead of PostgreSQL,
@@ -18,7 +17,7 @@ export function claimForRoom(
 ): Promise<ClaimResult> {
   return changeSession(ctx, sessionId, async (tx, session) => {
     if (generation < session.generation) {
-      return { kind: "stale", generation: session.generation, epoch: Number(session.epoch) }
+      return { kind: "stale", ...(await staleAnswer(tx, session)) }
     }
     const ahead = generation > session.generation
     return { kind: "claim", claim: ahead ? null : await claimNext(tx, ctx, session) }

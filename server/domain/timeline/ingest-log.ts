@@ -1,10 +1,11 @@
-import type { LogItem, RoomPostOf } from "#protocol/call"
+import type { LogItem, RoomPostOf, StaleAnswer } from "#protocol/call"
 import type { Report } from "#protocol/work"
 import type { Session } from "../../../prisma/generated/client.ts"
 import { isDataRefused } from "../../database-errors.ts"
 import type { Transaction } from "../../db.ts"
 import { addJob } from "../../jobs/queue.ts"
 import type { SystemContext } from "../context.ts"
+import { staleAnswer } from "../sandboxes/index.ts"
 import { lockSession, refreshStatus } from "../status/index.ts"
 import { applyReport } from "./apply-report.ts"
 import { storeEntries } from "./store-entries.ts"
@@ -17,7 +18,7 @@ const FREES: ReadonlySet<Report["type"]> = new Set(["attempt.ended", "attempt.re
 export type IngestResult =
   | { kind: "ingested"; ingestedSeq: number }
   /** The room belongs to an older generation or epoch than PostgreSQL knows: it has to fence itself. */
-  | { kind: "stale"; generation: number; epoch: number }
+  | ({ kind: "stale" } & StaleAnswer)
 
 /**
  * Takes a piece of a room's log in one transaction (E5): entries by newest version, reports in order and once, then
@@ -58,7 +59,7 @@ function ingestPiece(ctx: SystemContext, post: RoomPostOf<"ingest">): Promise<In
   return ctx.db.$transaction(async (tx) => {
     const session = await lockSession(tx, post.sessionId)
     if (isStale(session, post)) {
-      return { kind: "stale", generation: session.generation, epoch: Number(session.epoch) }
+      return { kind: "stale", ...(await staleAnswer(tx, session)) }
     }
     if (post.from > session.ingestedSeq || post.to <= session.ingestedSeq) {
       return { kind: "ingested", ingestedSeq: session.ingestedSeq }

@@ -1,7 +1,7 @@
+import { SESSION_ENDED } from "../../domain/sandboxes/interruption.ts"
 import { callRoom } from "../call-room.ts"
 import type { JobHandler } from "../context.ts"
 import { fenceRoom } from "../fence-room.ts"
-import { SESSION_ENDED } from "../interruption.ts"
 import { within } from "../within.ts"
 
 const FORGET_DEADLINE_MS = 60_000

@@ -4,6 +4,7 @@ import type { Session } from "../../../prisma/generated/client.ts"
 import { modelCatalogue } from "../../domain/models/index.ts"
 import { claimStart } from "../../domain/sandboxes/claim-start.ts"
 import { failSandbox } from "../../domain/sandboxes/fail-sandbox.ts"
+import { interruption, interruptionBefore } from "../../domain/sandboxes/interruption.ts"
 import { noteRooms } from "../../domain/sandboxes/note-rooms.ts"
 import { recordMachine } from "../../domain/sandboxes/record-machine.ts"
 import type { SandboxRef } from "../../domain/sandboxes/sandbox-ref.ts"
@@ -12,7 +13,6 @@ import { buildSpec } from "../../sandbox/spec.ts"
 import { RoomUnreachable } from "../call-room.ts"
 import type { JobContext, JobHandler } from "../context.ts"
 import { fenceRoom } from "../fence-room.ts"
-import { interruption } from "../interruption.ts"
 import { addJob } from "../queue.ts"
 import { Late, within } from "../within.ts"
 
@@ -37,7 +37,8 @@ export const startSandbox: JobHandler<"start-sandbox"> = async (ctx, ref) => {
 async function start(ctx: JobContext, ref: SandboxRef, session: Session): Promise<void> {
   let refusal: Failure | null
   try {
-    refusal = await fenceRoom(ctx, ref, NEXT_SANDBOX)
+    const reason = (await interruptionBefore(ctx.db, ref)) ?? NEXT_SANDBOX
+    refusal = await fenceRoom(ctx, ref, reason)
   } catch (error) {
     if (!(error instanceof RoomUnreachable)) throw error
     ctx.log.warn("sandbox.rooms.unreachable", { session_id: ref.sessionId, message: error.message })

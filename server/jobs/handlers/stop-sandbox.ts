@@ -1,12 +1,12 @@
 import { failureSchema } from "#protocol/entry"
 import type { Sandbox } from "../../../prisma/generated/client.ts"
 import { LIVE_ATTEMPT, LIVE_SANDBOX } from "../../domain/sandboxes/index.ts"
+import { interruption, SESSION_ENDED } from "../../domain/sandboxes/interruption.ts"
 import { markStopped } from "../../domain/sandboxes/mark-stopped.ts"
 import { sandboxId } from "../../sandbox/provider.ts"
 import { RoomUnreachable } from "../call-room.ts"
 import type { JobContext, JobHandler } from "../context.ts"
 import { fenceRoom } from "../fence-room.ts"
-import { interruption, SESSION_ENDED } from "../interruption.ts"
 import { within } from "../within.ts"
 
 const TERMINATE_DEADLINE_MS = 60_000
