@@ -17,6 +17,7 @@ import { markedProcesses } from "../../runner/src/agent/process-tree.ts"
 import { openJournal } from "../../runner/src/journal.ts"
 import type { Emit, PromptLoop } from "../../runner/src/prompt/ports.ts"
 import { startPromptLoop } from "../../runner/src/prompt/prompt-loop.ts"
+import { endAgentWithTests } from "../setup/end-with-tests.ts"
 
 const run = promisify(execFile)
 const program = fileURLToPath(
@@ -82,6 +83,7 @@ export class AgentHarness {
   }
 
   async startRunner(): Promise<void> {
+    endAgentWithTests(join(this.root, "scratch"))
     this.agent = await startAgent({
       spec: {
         roomsUrl: this.#broker.url,

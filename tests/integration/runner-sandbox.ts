@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import type { SandboxSpec } from "#protocol/sandbox-spec"
+import { endWithTests } from "../setup/end-with-tests.ts"
 
 const inModules = (path: string) =>
   fileURLToPath(new URL(`../../node_modules/${path}`, import.meta.url))
@@ -59,6 +60,7 @@ export class RunnerSandbox {
       },
       stdio: ["ignore", "pipe", "pipe"],
     })
+    endWithTests(child)
     for (const stream of [child.stdout, child.stderr]) {
       stream.on("data", (chunk) => {
         this.#log += chunk

@@ -6,6 +6,7 @@ import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { createOpencodeClient, type OpencodeClient } from "@opencode-ai/sdk/v2/client"
+import { endWithTests } from "../setup/end-with-tests.ts"
 
 const binary = fileURLToPath(
   new URL("../../node_modules/opencode-linux-x64/bin/opencode", import.meta.url),
@@ -32,6 +33,7 @@ export async function startOpencode(options: {
     env: environment(options.home, password, options.config),
     stdio: ["ignore", "pipe", "inherit"],
   })
+  endWithTests(child)
   try {
     const baseUrl = await listeningUrl(child)
     const client = createOpencodeClient({

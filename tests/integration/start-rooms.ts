@@ -7,6 +7,7 @@ import { mintId, type SessionId, sessionIdSchema } from "#protocol/ids"
 import { ROOMS_AUDIENCE, sessionAudience } from "#protocol/token"
 import { signingKey, verifyKey } from "../../server/auth/keys.ts"
 import { signCall, signModelToken, signRunnerToken, signTicket } from "../../server/auth/tokens.ts"
+import { endWithTests } from "../setup/end-with-tests.ts"
 
 const launcher = fileURLToPath(new URL("../../dev/rooms.ts", import.meta.url))
 const startDeadlineMs = 30_000
@@ -59,6 +60,7 @@ export async function startRooms(options: {
       stdio: ["ignore", "pipe", "pipe"],
     },
   )
+  endWithTests(child)
   let output = ""
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding("utf8").on("data", (text: string) => {
