@@ -141,6 +141,26 @@ test("unknown procedures and broken JSON have a reason too", async () => {
   expect(json.error.message).toMatch(/mutations with POST\.$/)
 })
 
+test.each(["text/xml", ""])(
+  'a body of the type "%s" is refused with the one to use',
+  async (type) => {
+    const url = "http://localhost/api/trpc/session.create"
+    const headers = { authorization: `Bearer ${secret}`, "content-type": type }
+    const response = await serveTrpc(
+      new Request(url, { method: "POST", headers, body: "<a/>" }),
+      system,
+    )
+    expect(response.status).toBe(415)
+    expect(await response.json()).toMatchObject({
+      error: {
+        message:
+          "The request's content type is missing or not supported. Send JSON as application/json.",
+        data: { reason: "unsupported-media-type" },
+      },
+    })
+  },
+)
+
 test.each([
   ["a byte more than the limit", MAX_BODY_BYTES + 1],
   ["10 MB", 10 * 1024 * 1024],

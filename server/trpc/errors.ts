@@ -30,6 +30,9 @@ export function messageOf(error: TRPCError): string {
   if (error.code === "METHOD_NOT_SUPPORTED") {
     return `${error.message}. Queries are called with GET, mutations with POST.`
   }
+  if (error.code === "UNSUPPORTED_MEDIA_TYPE") {
+    return "The request's content type is missing or not supported. Send JSON as application/json."
+  }
   if (error.code === "NOT_FOUND" && error.cause === undefined) {
     return `${error.message}. Check the procedure's name.`
   }

@@ -25,7 +25,10 @@ export async function authenticateApiKey(
   const now = ctx.now()
   refuseDead(key, now)
   if (!key.role) {
-    throw new Unauthorized("api-key-without-member", "This key's owner has left the team.")
+    throw new Unauthorized(
+      "api-key-without-member",
+      "This key's owner has left the team. Use a key of somebody who is in it.",
+    )
   }
   await noteUse(ctx, key, now)
   return {

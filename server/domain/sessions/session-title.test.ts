@@ -15,6 +15,12 @@ test("a line that shows nothing names nothing, and the next one counts", () => {
   expect(sessionTitle(`${INVISIBLE}\nFix it`)).toBe("Fix it")
 })
 
+test("the fence of a block of code names nothing, what stands in it does", () => {
+  expect(sessionTitle("```ts\nconst a = 1\n```")).toBe("const a = 1")
+  expect(sessionTitle("~~~\n~~~")).toBe("")
+  expect(sessionTitle("```npm test``` fails")).toBe("```npm test``` fails")
+})
+
 test("marks that turn the direction of writing are left out", () => {
   expect(sessionTitle("a\u202eb\u2066c\u200fd\u061ce\u2069")).toBe("abcde")
   expect(sessionTitle("שלום עולם")).toBe("שלום עולם")

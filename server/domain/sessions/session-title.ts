@@ -13,7 +13,7 @@ const INVISIBLE = /[\p{Cc}\s\p{Default_Ignorable_Code_Point}\u2800]/gu
  * is cut at a word. Marks that turn the direction of writing are left out, as they would turn the page around it too.
  */
 export function sessionTitle(text: string): string {
-  const line = storableText(text).split(/\r?\n/).find(isVisible) ?? ""
+  const line = storableText(text).split(/\r?\n/).find(namesIt) ?? ""
   const plain = line
     .replace(/\p{Bidi_Control}/gu, "")
     .replace(/[\p{Cc}\s]+/gu, " ")
@@ -25,4 +25,8 @@ export function sessionTitle(text: string): string {
   return `${atWord.length > MAX_TITLE_CHARS / 2 ? atWord : cut}…`
 }
 
-const isVisible = (line: string) => line.replace(INVISIBLE, "") !== ""
+/** A line that shows something, and does not only open or close a block of code. */
+function namesIt(line: string): boolean {
+  const visible = line.replace(INVISIBLE, "")
+  return visible !== "" && !/^(`{3,}|~{3,})[^`]*$/.test(visible)
+}
