@@ -38,7 +38,7 @@ describe("[F6] a runner that the network cuts off for 90 s", () => {
     "is shown as lost and keeps its sandbox; its 500 entries arrive once and in order (seed %i)",
     { timeout: 600_000 },
     (seed) =>
-      sessions.lend(async (session) => {
+      sessions.lendOnce(async (session) => {
         const { viewer } = session
         const pause = { sleepMs: HOLE_MS / ROUNDS / 2 }
         const rounds = Array.from({ length: ROUNDS }, () => [streaming(300), pause, reads(READS)])
