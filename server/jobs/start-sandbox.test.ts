@@ -175,6 +175,26 @@ test("a sandbox whose rooms stayed away until its deadline fails for that reason
   expect((await sessionOf(sessionId)).statusReason).toMatch(/rooms do not answer.*Wake the session/)
 })
 
+test("[E5] a room that its sandbox's fence never reached is fenced when the sandbox is cleared away, so that it may post its log", async () => {
+  const { sessionId, ref } = await requested()
+  rooms.setReachable(false)
+  await run("start-sandbox", ref)
+  await run("sandbox-deadline", ref)
+  await expect(run("stop-sandbox", ref)).rejects.toMatchObject({ name: "RoomUnreachable" })
+  expect(await sandboxOf(sessionId)).toMatchObject({ state: "stopped" })
+  rooms.setReachable(true)
+  await run("stop-sandbox", ref)
+  expect(rooms.calls(sessionId)).toMatchObject([{ call: "fence", generation: 2, known: "0" }])
+})
+
+test("a room that was fenced before its machine was made hears nothing of a machine that nothing ran on", async () => {
+  const { sessionId, ref } = await requested()
+  await run("start-sandbox", ref)
+  await run("sandbox-deadline", ref)
+  await run("stop-sandbox", ref)
+  expect(rooms.calls(sessionId)).toMatchObject([{ call: "fence", generation: 1 }])
+})
+
 test("a sandbox that is given up while its machine is made has that machine ended", async () => {
   const { sessionId, ref } = await requested()
   const { create } = ctx.provider
