@@ -2,7 +2,7 @@ import type { Failure } from "../protocol/entry.ts"
 import type { AttemptRef, Claim, ReportOf, TerminalState } from "../protocol/work.ts"
 import { appendEntry, appendReport } from "./append.ts"
 import { flush } from "./flush.ts"
-import { ingestNow } from "./ingest-due.ts"
+import { ingestBeginning, ingestNow } from "./ingest-due.ts"
 import type { Outcome } from "./meta.ts"
 import { errorEntries, promptEntry } from "./prompt-entry.ts"
 import { endSteers, findSteer, joinHost, sendSteers, takeSteerReport } from "./steers.ts"
@@ -36,6 +36,7 @@ function begin(step: Step, claim: Claim): void {
   state.acceptanceAsked = false
   state.dirty.add("work")
   appendEntry(step, promptEntry(claim, "dispatched", null))
+  ingestBeginning(step)
   state.claim.dueAt = null
   sendRun(step)
 }

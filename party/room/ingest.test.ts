@@ -2,9 +2,12 @@ import { expect, test } from "vitest"
 import { CLOSE } from "../protocol/close-code.ts"
 import { TAIL_SEQS } from "./ingest.ts"
 import {
+  accepted,
   confirm,
   ended,
   fence,
+  readyRoom,
+  running,
   runningRoom,
   settle,
   storedPrompt,
@@ -45,6 +48,17 @@ test("[E5][R32] while text streams a batch leaves every 500 ms, an end leaves at
   confirm(room)
   room.sleep(50)
   runner.send(ended(one))
+  expect(room.posts).toMatchObject([{ post: "ingest", to: room.state.storedHead }])
+})
+
+test("[E5][R32] a turn's beginning leaves 250 ms after its dispatch, while the model is being asked", () => {
+  const { room, runner } = readyRoom()
+  room.call({ call: "run", claim: one })
+  room.sleep(100)
+  runner.send(accepted(one), running(one))
+  room.sleep(149)
+  expect(room.posts).toEqual([])
+  room.sleep(1)
   expect(room.posts).toMatchObject([{ post: "ingest", to: room.state.storedHead }])
 })
 

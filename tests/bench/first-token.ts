@@ -10,7 +10,8 @@ import { script, type Turn } from "./turn.ts"
 
 /** Enough for the compilers of all processes to have done the most of their work. */
 const WARM_UP_ROUNDS = 10
-const ROUND_COUNT = 25
+/** One turn of OpenCode takes a third longer than the next: fewer pairs and the medians wander by 10 ms. */
+const ROUND_COUNT = 40
 const STREAM_ROUNDS = 5
 /** How long a quick hosted model takes to its first token. */
 export const HOSTED_MODEL_MS = 400

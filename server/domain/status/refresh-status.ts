@@ -3,8 +3,11 @@ import { jobSql } from "../../jobs/queue.ts"
 import { NotFound } from "../errors.ts"
 import { type StatusFacts, type StatusWithReason, sessionStatus } from "./session-status.ts"
 
-/** A turn that begins shows itself by its prompt; announcing it as a status waits until the agent has been asked. */
-const TURN_FIRST_MS = 500
+/**
+ * A turn that begins shows itself by its prompt; announcing it as a status waits until the agent has asked its model,
+ * and comes before a quick model answers: nobody waits for this machine then.
+ */
+const TURN_FIRST_MS = 250
 
 /**
  * Stores the status that follows from the session's rows. A change gets the next version, and a job tells the room
