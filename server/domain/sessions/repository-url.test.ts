@@ -57,6 +57,7 @@ test.each<[string, string]>([
   ["https://github.com/owner/name?token=secret", "repository-url-invalid"],
   ["https://github.com/owner/name#x", "repository-url-invalid"],
   ["https://github.com/owner\n/name", "repository-url-invalid"],
+  ["https://github.com/owner%0a/name", "repository-url-invalid"],
   ["https://github.com\\@evil.example/name", "repository-url-invalid"],
   ["https://github.com/own\u202eer/name", "repository-url-invalid"],
   ["https://github.com", "repository-url-invalid"],
@@ -76,4 +77,13 @@ test.each([
 ])("%s is a private network's, and read on a laptop alone", (url) => {
   expect(reasonOf(url)).toBe("repository-host-private")
   expect(reasonOf(url, true)).toBeUndefined()
+})
+
+test.each([
+  "file:///srv/git/a%00b",
+  "file:///srv/git%2Fname",
+  "file:///srv/git/%ff",
+  "file:///srv/%0aname",
+])("%s names no folder", (url) => {
+  expect(reasonOf(url, true)).toBe("repository-url-invalid")
 })

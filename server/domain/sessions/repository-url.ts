@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url"
 import { isLoopback, isPrivateHost } from "../../private-hosts.ts"
 import { Invalid } from "../errors.ts"
 import { quoted } from "../quoted.ts"
@@ -38,7 +39,7 @@ export function repositoryUrl(raw: string, { local }: { local: boolean }): strin
       "Leave the user name and token out of the repository's URL; they would be stored in clear.",
     )
   }
-  if (url.search || url.hash || url.hostname.startsWith("-") || url.pathname.length < 2) {
+  if (url.search || url.hash || url.hostname.startsWith("-") || !hasUsablePath(url)) {
     throw new Invalid(
       "repository-url-invalid",
       `${quoted(text)} is not a repository's URL. Use the plain one, such as https://example.com/owner/name, with a host, a path, and no ? or #.`,
@@ -52,6 +53,17 @@ function schemeAllowed(url: URL, local: boolean): boolean {
   if (!local) return false
   if (url.protocol === "http:") return isLoopback(url.hostname)
   return url.protocol === "file:" && url.hostname === ""
+}
+
+/** Escapes in the address may not hide what a path cannot have: a control character or, in a file's name, a slash. */
+function hasUsablePath(url: URL): boolean {
+  if (url.pathname.length < 2 || /%(0|1|7f)/i.test(url.pathname)) return false
+  if (url.protocol !== "file:") return true
+  try {
+    return fileURLToPath(url) !== ""
+  } catch {
+    return false
+  }
 }
 
 /** No option, no control character, no blank or backslash that git and URL parsers read differently. */
