@@ -1,9 +1,17 @@
-import { chmodSync, cpSync, renameSync, rmSync, symlinkSync } from "node:fs"
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs"
 import { mkdtemp, readFile, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
-import { GitRepository } from "../testing/git-repository.ts"
+import { GIT_PATH, GitRepository } from "../testing/git-repository.ts"
 import { diffAgainstBase } from "./diff.ts"
 
 let home: string
@@ -16,8 +24,8 @@ beforeEach(async () => {
 
 afterEach(() => rm(home, { recursive: true, force: true }))
 
-function diff(baseCommit: string) {
-  const environment = { PATH: process.env.PATH, HOME: home }
+function diff(baseCommit: string, path = process.env.PATH) {
+  const environment = { PATH: path, HOME: home }
   return diffAgainstBase({ directory: checkout.directory, baseCommit, environment })
 }
 
@@ -125,6 +133,44 @@ describe("odd files", () => {
 
     expect(new Set(files.map(({ path }) => path))).toEqual(new Set(names))
     expect(files.every(({ patch }) => patch.endsWith("@@ -0,0 +1 @@\n+x\n"))).toBe(true)
+  })
+
+  test("with a name that is not UTF-8 are part of it, in a conflict too", async () => {
+    const named = (text: string) => Buffer.from(join(checkout.directory, text), "latin1")
+    writeFileSync(named("mer\xe9"), "base\n")
+    const base = checkout.commit()
+    checkout.git("checkout", "-q", "-b", "other")
+    writeFileSync(named("mer\xe9"), "theirs\n")
+    checkout.commit()
+    checkout.git("checkout", "-q", "main")
+    writeFileSync(named("mer\xe9"), "ours\n")
+    checkout.commit()
+    expect(() => checkout.git("merge", "other")).toThrow()
+    writeFileSync(named("caf\xe9"), "x\n")
+    checkout.write("plain", "x\n")
+
+    const { files } = await diff(base)
+
+    expect(files.map(({ path, status }) => [path, status])).toEqual([
+      ["caf\ufffd", "added"],
+      ["mer\ufffd", "modified"],
+      ["plain", "added"],
+    ])
+  })
+
+  test("that go away while they are compared do no harm", async () => {
+    const base = checkout.commit()
+    checkout.write("passing", "x\n")
+    checkout.write("staying", "x\n")
+    const removing = `git "$@"; code=$?; case "$*" in *--others*) rm -f passing;; esac; exit $code`
+    const bin = join(home, "bin")
+    mkdirSync(bin)
+    const script = `#!/bin/sh\nPATH=${GIT_PATH}\n${removing}\n`
+    writeFileSync(join(bin, "git"), script, { mode: 0o755 })
+
+    const { files } = await diff(base, `${bin}:${GIT_PATH}`)
+
+    expect(files.map(({ path }) => path)).toEqual(["staying"])
   })
 
   test("that are binary are flagged and bring no patch", async () => {

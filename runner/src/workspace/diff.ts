@@ -3,7 +3,7 @@ import { tmpdir } from "node:os"
 import { join, resolve } from "node:path"
 import type { Diff } from "#protocol/work"
 import { Failed, withoutPaths } from "../failed.ts"
-import { type Git, type GitOptions, gitIn, gitOutput } from "./git.ts"
+import { type Git, type GitOptions, gitIn, gitInput, gitOutput, gitRecords } from "./git.ts"
 import { whatIsGone } from "./gone.ts"
 import { type ParsedFile, parseDiff } from "./parse-diff.ts"
 
@@ -122,27 +122,30 @@ async function copyIndex(from: string, to: string): Promise<void> {
 
 /** A file in conflict has no single version in the index, so the one in the checkout is taken. */
 async function settleConflicts(git: Git): Promise<void> {
-  const unmerged = await gitOutput(git, ["ls-files", "--unmerged", "-z"])
-  const paths = new Set(unmerged.split("\0").map((record) => record.split("\t")[1]))
-  paths.delete(undefined)
+  const unmerged = await gitRecords(git, ["ls-files", "--unmerged", "-z"])
+  const paths = new Set(unmerged.map((record) => record.slice(record.indexOf("\t") + 1)))
   if (paths.size === 0) return
-  const input = [...paths].join("\0")
+  const input = gitInput([...paths])
   await gitOutput(git, ["update-index", "--add", "--remove", "-z", "--stdin"], { input })
 }
 
-/** Makes untracked files part of the diff without reading them yet. False when there are too many. */
+/**
+ * Makes untracked files part of the diff without reading them yet; one that goes away meanwhile does no harm. False
+ * when there are too many.
+ */
 async function listUntracked(git: Git): Promise<boolean> {
-  const output = await gitOutput(git, ["ls-files", "--others", "--exclude-standard", "-z"])
-  const paths = output.split("\0").filter((path) => path !== "")
+  const paths = await gitRecords(git, ["ls-files", "--others", "--exclude-standard", "-z"])
   const files = paths.filter((path) => !path.endsWith("/"))
   const listed = files.slice(0, MAX_UNTRACKED_FILES)
-  const add = ["add", "--intent-to-add", "--pathspec-from-file=-", "--pathspec-file-nul"]
   if (listed.length > 0) {
-    await gitOutput(git, [...add, "--ignore-errors"], { input: listed.join("\0") })
+    const empty = await gitOutput(git, ["hash-object", "-t", "blob", "--stdin"])
+    const input = gitInput(listed.map((path) => `100644 ${empty}\t${path}`))
+    await gitOutput(git, ["update-index", "-z", "--index-info"], { input })
   }
   // A repository inside the checkout is shown as the commit it stands at; one without a commit cannot be.
   const repositories = paths.filter((path) => path.endsWith("/")).slice(0, 100)
-  for (const input of repositories) await git(add, { input })
+  const add = ["add", "--intent-to-add", "--pathspec-from-file=-", "--pathspec-file-nul"]
+  for (const path of repositories) await git(add, { input: gitInput([path]) })
   return listed.length === files.length
 }
 

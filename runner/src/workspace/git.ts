@@ -8,7 +8,7 @@ export type GitOptions = {
   /** Ends git, and with it the programs that it started. */
   signal?: AbortSignal
   environment?: Record<string, string>
-  input?: string
+  input?: string | Buffer
   /** Git is ended once it has written this much; the result is then cut. */
   maxOutputBytes?: number
   onStderr?: (text: string) => void
@@ -94,7 +94,24 @@ export function gitIn(directory: string, inherited: NodeJS.ProcessEnv): Git {
 
 /** Standard output of a git command that has to succeed, without its last line break. */
 export async function gitOutput(git: Git, args: string[], options?: GitOptions): Promise<string> {
+  return (await gitBytes(git, args, options)).toString("utf8").replace(/\n$/, "")
+}
+
+/**
+ * The records of a git command that ends each with NUL and has to succeed. A character is one byte, so that a file's
+ * name that is not UTF-8 reaches git again as it was, by `gitInput`.
+ */
+export async function gitRecords(git: Git, args: string[]): Promise<string[]> {
+  const text = (await gitBytes(git, args)).toString("latin1")
+  return text.split("\0").filter((record) => record !== "")
+}
+
+/** Records as git reads them with `-z`. */
+export const gitInput = (records: string[]): Buffer =>
+  Buffer.from(records.map((record) => `${record}\0`).join(""), "latin1")
+
+async function gitBytes(git: Git, args: string[], options?: GitOptions): Promise<Buffer> {
   const { code, stdout, stderr } = await git(args, options)
   if (code !== 0) throw new Error(`git ${args[0]} ended with ${code}: ${stderr.trim()}`)
-  return stdout.toString("utf8").replace(/\n$/, "")
+  return stdout
 }
