@@ -25,3 +25,8 @@ export function withoutPaths(said: string): string {
     .replaceAll(/(['"])\/.*?\1/g, "$1…$1")
     .replaceAll(/(?<![\w./:…])\/[^\s'"`,;:()]+/g, "…")
 }
+
+/** A name fit to stand in a sentence: what is invisible, or would turn the direction of the words after it, is shown. */
+export function shownName(name: string): string {
+  return name.replaceAll(/[\p{Cc}\p{Bidi_Control}]/gu, "\ufffd")
+}

@@ -1,4 +1,4 @@
-import { Failed } from "../failed.ts"
+import { Failed, shownName } from "../failed.ts"
 
 type Source = { repoUrl: string; branch: string | null }
 
@@ -55,7 +55,7 @@ export function cloneFailure(stderr: string, { repoUrl, branch }: Source): Faile
   const repository = withoutPassword(repoUrl)
   const found = EXPLANATIONS.find(({ pattern }) => pattern.test(stderr))
   if (found) {
-    return new Failed(found.reason, found.message({ repository, branch: branch ?? "" }))
+    return new Failed(found.reason, found.message({ repository, branch: shownName(branch ?? "") }))
   }
   const said = lastWords(stderr).replaceAll(repoUrl, repository)
   return new Failed(

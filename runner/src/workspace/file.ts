@@ -2,7 +2,7 @@ import { constants } from "node:fs"
 import { type FileHandle, open, realpath } from "node:fs/promises"
 import { isAbsolute, join, relative, sep } from "node:path"
 import { MAX_MESSAGE_CHARS } from "#protocol/limits"
-import { Failed } from "../failed.ts"
+import { Failed, shownName } from "../failed.ts"
 import { isFolder, workspaceGone } from "./gone.ts"
 
 const MAX_FILE_BYTES = 1024 * 1024
@@ -70,19 +70,19 @@ function explained(error: unknown, path: string): unknown {
 const notFound = (path: string) =>
   new Failed(
     "file-not-found",
-    `There is no file “${path}” in the workspace. Check its path, or whether the agent has removed it.`,
+    `There is no file “${shownName(path)}” in the workspace. Check its path, or whether the agent has removed it.`,
   )
 
 const notAFile = (path: string) =>
   new Failed(
     "not-a-file",
-    `“${path}” is no plain file but a folder, a pipe, a socket or a device. Open a file instead.`,
+    `“${shownName(path)}” is no plain file but a folder, a pipe, a socket or a device. Open a file instead.`,
   )
 
 const notReadable = (path: string) =>
   new Failed(
     "file-not-readable",
-    `The sandbox may not read “${path}”. Have the agent change the file's mode, then try again.`,
+    `The sandbox may not read “${shownName(path)}”. Have the agent change the file's mode, then try again.`,
   )
 
 function isOutside(inside: string): boolean {

@@ -1,4 +1,4 @@
-import { Failed } from "../failed.ts"
+import { Failed, shownName } from "../failed.ts"
 import { withoutPassword } from "./clone-failure.ts"
 import { type Git, gitOutput } from "./git.ts"
 
@@ -69,10 +69,8 @@ async function names(git: Git, prefix: "refs/remotes/origin" | "refs/tags"): Pro
 
 const MAX_LISTED = 5
 
-/** Names in a sentence; marks that would turn the sentence's direction are shown as such. */
 function listed(all: string[]): string {
-  const plain = all.map((name) => name.replace(/\p{Bidi_Control}/gu, "\ufffd"))
-  const shown = plain.slice(0, MAX_LISTED).map((name) => `“${name}”`)
+  const shown = all.slice(0, MAX_LISTED).map((name) => `“${shownName(name)}”`)
   const more = all.length - shown.length
   return shown.join(", ") + (more > 0 ? ` and ${more} more` : "")
 }
