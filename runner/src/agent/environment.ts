@@ -32,7 +32,8 @@ export function agentEnvironment(options: EnvironmentOptions): Record<string, st
     OPENCODE_DISABLE_AUTOUPDATE: "1",
     OPENCODE_DISABLE_SHARE: "1",
     OPENCODE_DISABLE_LSP_DOWNLOAD: "1",
-    // A repository's own plugins would run inside the server.
+    // A repository's own settings and plugins stay out, except the modules below `.opencode/plugin`, which OpenCode
+    // 1.18.33 imports whatever it is told. They find no more here than the agent's commands do.
     OPENCODE_DISABLE_PROJECT_CONFIG: "1",
     OPENCODE_PURE: "1",
     OPENCODE_DISABLE_EMBEDDED_WEB_UI: "1",
