@@ -28,7 +28,8 @@ export class DomainError extends Error {
 /** The thing does not exist, or belongs to another team, which looks the same. */
 export class NotFound extends DomainError {
   constructor(noun: string, id: string) {
-    super("NOT_FOUND", `${noun}-not-found`, `There is no ${noun} ${id} in your team.`)
+    const message = `There is no ${noun} ${id} in your team. Check the id, or use a key of the team that has it.`
+    super("NOT_FOUND", `${noun}-not-found`, message)
   }
 }
 

@@ -97,7 +97,8 @@ test("a domain error keeps its code, reason and sentence, and carries nothing el
   const { status, json } = await call("session.get", "query", { input })
   expect(status).toBe(404)
   expect(json.error).toEqual({
-    message: "There is no session ses_0000000000 in your team.",
+    message:
+      "There is no session ses_0000000000 in your team. Check the id, or use a key of the team that has it.",
     code: expect.any(Number),
     data: {
       code: "NOT_FOUND",

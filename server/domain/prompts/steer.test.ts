@@ -119,7 +119,7 @@ test("[D14] a steer that its room never heard of before the host ended is told t
   ctx.rooms.answer = () => ({ ok: true })
   await room.report({ type: "attempt.ended", ...hostRef, state: "succeeded", error: null })
   expect(await getSession(ctx, { sessionId })).toMatchObject({ status: "working" })
-  expect(await reason()).toBe("Goes on to the next prompt.")
+  expect(await reason()).toBe("Takes up the next prompt.")
 
   expect(await next()).toMatchObject({ promptId: steer.id, attempt: 1, steers: hostRef })
   await room.report({ type: "attempt.returned", ...refOf(steer.id) })

@@ -77,7 +77,7 @@ function readyStatus(facts: StatusFacts, link: "absent" | "connected" | "lost"):
     }
   }
   if (facts.attempt) return { status: "working", reason: attemptReason(facts, facts.attempt) }
-  if (waits) return { status: "working", reason: "Goes on to the next prompt." }
+  if (waits) return { status: "working", reason: "Takes up the next prompt." }
   return { status: "idle", reason: "Waits for the next prompt." }
 }
 
