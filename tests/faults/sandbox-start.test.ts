@@ -20,6 +20,8 @@ const boots = new Turnstile(2)
 /** No sandbox is ready this soon. */
 const BOOT_MS = 3_000
 const MARGIN_MS = 30_000
+/** The last of all seeds has waited for the boots of the others. */
+const TEST_MS = 300_000 + seeds.length * 60_000
 
 let stack: FaultStack
 
@@ -82,7 +84,7 @@ async function booting(seed: number): Promise<FaultSession> {
 
 const pidsOf = (session: FaultSession) => session.processes().map(({ pid }) => pid)
 
-describe("[F10] a sandbox that does not come up", { concurrent: true, timeout: 600_000 }, () => {
+describe("[F10] a sandbox that does not come up", { concurrent: true, timeout: TEST_MS }, () => {
   test.for(seeds)(
     "that freezes is given up at the deadline with a reason, its prompt kept; waking the session works (seed %i)",
     async (seed) => {
