@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from "vitest"
 import { CLOSE } from "#protocol/close-code"
 import { MAX_VIEWER_MESSAGE_CHARS } from "#protocol/limits"
-import { callRoom, fence } from "./start-rooms.ts"
+import { callRoom, fence, newSessionId } from "./start-rooms.ts"
 import { attemptOf, claim, signer, startedRooms, text } from "./started-rooms.ts"
 
 const shared = startedRooms()
@@ -37,8 +37,9 @@ describe("work", () => {
   })
 
   test("[D3] is claimed when the runner is ready for it", async () => {
-    shared.server.claims.push(claim("p2"))
-    const { runner } = await runningSession()
+    const sessionId = newSessionId()
+    shared.server.claims.set(sessionId, claim("p2"))
+    const { runner } = await runningSession(1, sessionId)
     await runner.told("run")
   })
 

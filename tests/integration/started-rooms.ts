@@ -38,7 +38,6 @@ export function startedRooms() {
       client.disconnect?.()
     }
     server.isDown = false
-    server.claims.length = 0
   })
 
   afterAll(async () => {
@@ -54,8 +53,7 @@ export function startedRooms() {
   }
 
   /** A session whose first generation has a connected, ready runner. */
-  async function runningSession(generation = 1) {
-    const sessionId = newSessionId()
+  async function runningSession(generation = 1, sessionId = newSessionId()) {
     await callRoom(rooms, signer, sessionId, fence(generation))
     return { sessionId, runner: await connectRunner(sessionId, generation) }
   }

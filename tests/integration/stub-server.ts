@@ -13,7 +13,8 @@ export class StubServer {
   readonly ingests: RoomPostOf<"ingest">[] = []
   /** Newest posted version of each item, by session and number. */
   readonly items = new Map<string, LogItem>()
-  readonly claims: Claim[] = []
+  /** What the queue of each session holds. */
+  readonly claims = new Map<string, Claim>()
   refused = 0
   /** While true, every post is answered 503. */
   isDown = false
@@ -56,9 +57,15 @@ export class StubServer {
       return answer(401, {})
     }
     const post = roomPostSchema.parse(JSON.parse(body.toString()))
-    if (post.post === "claim-next") return answer(200, { claim: this.claims.shift() ?? null })
+    if (post.post === "claim-next") return answer(200, { claim: this.#take(post.sessionId) })
     this.ingests.push(post)
     for (const item of post.items) this.items.set(`${post.sessionId}:${item.seq}`, item)
     return answer(200, { ingestedSeq: post.to })
+  }
+
+  #take(sessionId: string): Claim | null {
+    const claim = this.claims.get(sessionId) ?? null
+    this.claims.delete(sessionId)
+    return claim
   }
 }
