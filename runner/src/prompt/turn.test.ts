@@ -45,3 +45,21 @@ test("[I6] a piece that is heard after the agent's messages have told it is not 
   turn.dispose()
   expect(entries.at(-1)).toMatchObject({ key: "prt_1", text: "One two ", done: true })
 })
+
+test("[D10] what a comparison brings after the turn's end is left to the next one", async () => {
+  const agent = new ScriptedAgent()
+  const entries: DraftEntry[] = []
+  const turn = followed(agent, entries)
+  agent.event("message.part.updated", { part: { ...opened, text: "" } })
+  const info = { id: "msg_2", sessionID: "ses_1", role: "assistant", parentID: "msg_1", time: {} }
+  agent.messages = messagesSchema.parse([{ info, parts: [{ ...opened, text: "One two " }] }])
+  const comparison = turn.resync()
+  agent.event("message.part.delta", { ...answer, partID: "prt_1", field: "text", delta: "two " })
+  turn.closeTexts()
+  turn.dispose()
+  const { state } = turn
+  const shown = entries.length
+  await comparison
+  expect(entries.length).toBe(shown)
+  expect(turn.state).toBe(state)
+})

@@ -70,6 +70,8 @@ export class Turn {
   #wrote = false
   #askedAtMs = performance.now()
   #isOver = false
+  /** Its last entry has gone out, or goes out next: whatever is told later comes too late (D10). */
+  #isDisposed = false
   /** Comparisons with the agent's own messages that are under way, and what the agent said meanwhile. */
   #comparisons = 0
   #held: AgentEvent[] = []
@@ -131,7 +133,7 @@ export class Turn {
       for (const child of this.sessionIds) {
         if (child !== sessionId) this.#compare(await calls.messagesFrom(child, null))
       }
-      this.#state = tearTexts(this.#state)
+      if (!this.#isDisposed) this.#state = tearTexts(this.#state)
       return messages
     })
   }
@@ -173,12 +175,14 @@ export class Turn {
   }
 
   dispose(): void {
+    this.#isDisposed = true
     this.#unsubscribe()
     clearInterval(this.#ticker)
     this.#batch.close()
   }
 
   #take(event: AgentEvent): void {
+    if (this.#isDisposed) return
     try {
       const step = translate(this.#state, event, Date.now())
       this.#state = step.state
@@ -201,6 +205,7 @@ export class Turn {
   }
 
   #compare(messages: AgentMessage[]): void {
+    if (this.#isDisposed) return
     const step = resync(this.#state, messages, Date.now())
     this.#state = step.state
     this.#batch.add(step.deltas)
