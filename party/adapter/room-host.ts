@@ -27,7 +27,7 @@ export class RoomHost {
   readonly #platform: Platform
   readonly #waiting = new Map<string, (answer: RoomAnswer) => void>()
   readonly #state: RoomState
-  #timer: ReturnType<typeof setTimeout> | null = null
+  #timer: { at: number; handle: ReturnType<typeof setTimeout> } | null = null
   #nextReply = 0
 
   constructor(platform: Platform) {
@@ -112,12 +112,15 @@ export class RoomHost {
     void this.#platform.post(effect.post, body).then((result) => this.feed(result))
   }
 
+  /** Timers are dear on this platform, so one that ends earlier is left: the room then says anew when it is due. */
   #tickAt(at: number): void {
-    clearTimeout(this.#timer)
-    const wait = Math.max(0, at - Date.now())
-    this.#timer = setTimeout(() => {
+    if (this.#timer && this.#timer.at <= at) return
+    if (this.#timer) clearTimeout(this.#timer.handle)
+    const tick = () => {
+      this.#timer = null
       this.feed({ type: "tick", runnerHeardAt: this.#runnerHeardAt() })
-    }, wait)
+    }
+    this.#timer = { at, handle: setTimeout(tick, Math.max(0, at - Date.now())) }
   }
 
   #runnerHeardAt(): number | null {

@@ -24,7 +24,8 @@ ${rounds} rounds unless said otherwise; the spread is the smallest and largest r
 shared machine mean nothing and are left out.
 
 The bare relays stand in \`tests/bench/relays/\`: a Durable Object that only stores and forwards, with and without
-batching, fed one message per event; and plain \`ws\` with a durable SQLite insert per event. Bare OpenCode is the same
+batching, fed one message per event; and plain \`ws\` with a durable SQLite insert per event. P3's bursts are short, so
+each has ${3 * rounds} rounds. Bare OpenCode is the same
 binary with the same configuration, asked over its own API and read from its own event stream. P2's first row has a
 model that answers at once, so it shows our part alone, to which the bar in milliseconds applies; its second row has a
 model that takes as long as a quick hosted one, which is the wait that the bar's ratio is about.

@@ -79,7 +79,13 @@ async function openRoom(
       charsToReconnect(url, await signer.ticket(sessionAudience(sessionId)), counted.place, missed),
     send: (events) => {
       const items = events.map((event) => ({
-        entry: { key: `e${eventNumber(event)}`, turnId: TURN, kind: "unknown", raw: event },
+        entry: {
+          key: `e${eventNumber(event)}`,
+          turnId: TURN,
+          kind: "text",
+          text: event,
+          done: true,
+        },
       }))
       runner.send(JSON.stringify({ type: "items", from: next, items }))
       next += items.length
@@ -138,7 +144,7 @@ async function openViewer(
     else if (message.type === "frame") {
       counted.place.head = Math.max(counted.place.head, message.to)
       for (const entry of message.entries ?? []) {
-        if (entry.kind === "unknown") arrived(eventNumber(String(entry.raw)))
+        if (entry.kind === "text") arrived(eventNumber(entry.text))
       }
     }
   })
