@@ -1,5 +1,5 @@
 import { startPlainRelay } from "./relays/plain-relay.ts"
-import type { Relay } from "./relays/relay.ts"
+import { eventTextOf, type Relay } from "./relays/relay.ts"
 
 export const VIEWER_COUNTS = [1, 10, 50, 100]
 
@@ -53,7 +53,7 @@ export async function startBareRelays(arrivals: Arrivals): Promise<Relay[]> {
   ]
 }
 
-export const eventText = (number: number) => `${number}:`.padEnd(TOOL_EVENT_CHARS, "x")
+export const eventText = (number: number) => eventTextOf(number, TOOL_EVENT_CHARS)
 
 /**
  * Deliveries per second when one producer sends as fast as it can: our runner in batches, as it does, the bare relays

@@ -25,7 +25,8 @@ shared machine mean nothing and are left out.
 
 The bare relays stand in \`tests/bench/relays/\`: a Durable Object that only stores and forwards, with and without
 batching, fed one message per event; and plain \`ws\` with a durable SQLite insert per event. P3's bursts are short, so
-each has ${3 * rounds} rounds. Bare OpenCode is the same
+each has ${3 * rounds} rounds. All viewers of a round share one thread, so they search frames for the events instead of
+parsing them, for every relay alike; the server that our rooms post to is a process of its own. Bare OpenCode is the same
 binary with the same configuration, asked over its own API and read from its own event stream. P2's first row has a
 model that answers at once, so it shows our part alone, to which the bar in milliseconds applies; its second row has a
 model that takes as long as a quick hosted one, which is the wait that the bar's ratio is about.

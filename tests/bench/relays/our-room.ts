@@ -20,8 +20,8 @@ import {
   startRooms,
   testKeys,
 } from "../../integration/start-rooms.ts"
-import { StubServer } from "../../integration/stub-server.ts"
-import { type Arrival, eventNumber, type OpenRelay, type Relay } from "./relay.ts"
+import { startStub } from "./posted-to.ts"
+import { type Arrival, eachEvent, eventNumber, type OpenRelay, type Relay } from "./relay.ts"
 
 export type OurRooms = Omit<Relay, "open"> & {
   rooms: RunningRooms
@@ -38,7 +38,7 @@ const TURN = promptIdSchema.parse("bench")
 /** Our rooms in workerd with everything on: tokens, numbering, acknowledgement, posts to the server. */
 export async function startOurRooms(arrived: Arrival): Promise<OurRooms> {
   const keys = testKeys()
-  const server = await StubServer.start(keys)
+  const server = await startStub(keys)
   const persistDir = mkdtempSync(join(tmpdir(), "agent-ops-bench-"))
   const rooms = await startRooms({ keys, persistDir, webUrl: server.url })
   return {
@@ -97,6 +97,8 @@ async function openRoom(
   }
 }
 
+const FRAME = /^\{"type":"frame","from":\d+,"to":(\d+)/
+
 /** Where the newest frame of any viewer ended. */
 type Place = { epoch: number; head: number }
 type Counted = { received: number; place: Place }
@@ -136,17 +138,16 @@ async function openViewer(
       reported = chars
       socket.send(JSON.stringify({ type: "seen", received: chars }))
     }
+    const frame = FRAME.exec(text)
+    if (frame) {
+      counted.place.head = Math.max(counted.place.head, Number(frame[1]))
+      return eachEvent(text, arrived)
+    }
     const message: ToViewer = JSON.parse(text)
     if (message.type === "welcome") {
       counted.place.epoch = message.epoch
       socket.send(JSON.stringify({ type: "hello", protocol: PROTOCOL_VERSION, since: "0" }))
     } else if (message.type === "replay") live.resolve()
-    else if (message.type === "frame") {
-      counted.place.head = Math.max(counted.place.head, message.to)
-      for (const entry of message.entries ?? []) {
-        if (entry.kind === "text") arrived(eventNumber(entry.text))
-      }
-    }
   })
   await live.promise
   return socket

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { WebSocket } from "ws"
-import { type Arrival, eventNumber, type OpenRelay, type Relay } from "./relay.ts"
+import { type Arrival, eachEvent, type OpenRelay, type Relay } from "./relay.ts"
 
 const START_DEADLINE_MS = 30_000
 
@@ -39,8 +39,7 @@ async function openRoom(url: string, viewers: number, arrived: Arrival): Promise
     Array.from({ length: viewers }, (_, viewer) =>
       openSocket(`${url}?role=viewer`, (text) => {
         received += text.length
-        const events: string[] = JSON.parse(text)
-        for (const event of events) arrived(viewer, eventNumber(event))
+        eachEvent(text, (event) => arrived(viewer, event))
       }),
     ),
   )
@@ -61,7 +60,7 @@ async function openSocket(url: string, onText: (text: string) => void): Promise<
   return socket
 }
 
-async function readyUrl(child: ChildProcess): Promise<string> {
+export async function readyUrl(child: ChildProcess): Promise<string> {
   if (!child.stdout) throw new Error("The relay was started without its output.")
   const lines = createInterface({
     input: child.stdout,

@@ -21,3 +21,20 @@ export type Arrival = (viewer: number, event: number) => void
 export function eventNumber(event: string): number {
   return Number.parseInt(event, 10)
 }
+
+const AFTER_NUMBER = `:${"x".repeat(16)}`
+
+/** An event's text: its number, a colon, and as many x as it takes. */
+export const eventTextOf = (number: number, chars: number) => `${number}:`.padEnd(chars, "x")
+
+/**
+ * Calls `take` with the number of each event in a frame. Frames are searched, not parsed: all viewers share one thread
+ * here, and what a hundred browsers would parse on machines of their own is not the relay's time.
+ */
+export function eachEvent(frame: string, take: (event: number) => void): void {
+  let at = frame.indexOf(AFTER_NUMBER)
+  while (at >= 0) {
+    take(Number(frame.slice(frame.lastIndexOf('"', at) + 1, at)))
+    at = frame.indexOf(AFTER_NUMBER, at + AFTER_NUMBER.length)
+  }
+}
