@@ -161,8 +161,8 @@ async function silentRepository(name: string): Promise<{ repoUrl: string; answer
 function hang(file: string): () => void {
   execFileSync("mkfifo", [file])
   return () => {
-    // Whoever waits to write finds a reader, who is gone at once.
+    // Whoever waits to write finds a reader, who is gone at once, and may then move the file.
     closeSync(openSync(file, constants.O_RDONLY | constants.O_NONBLOCK))
-    rmSync(file)
+    rmSync(file, { force: true })
   }
 }
