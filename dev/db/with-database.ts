@@ -1,7 +1,7 @@
-import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import pg from "pg"
+import { makeDirectory } from "../make-directory.ts"
 import { launchPostgres } from "../postgres/launch.ts"
 import { StartError } from "../postgres/start-error.ts"
 
@@ -25,7 +25,7 @@ export async function ensureDatabase(
     return { url: environment.DATABASE_URL, release: async () => {} }
   }
   const home = environment.AGENT_OPS_HOME || join(ROOT, ".local")
-  mkdirSync(home, { recursive: true, mode: 0o700 })
+  makeDirectory(home)
   const server = await launchPostgres({ dataDir: join(home, "postgres") })
   return { url: server.url, release: server.isNew ? server.stop : async () => {} }
 }

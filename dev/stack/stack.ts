@@ -1,7 +1,8 @@
-import { mkdirSync, rmSync, writeFileSync } from "node:fs"
+import { rmSync, writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { assertPrograms, localProvider } from "../../server/sandbox/local.ts"
 import { assertAnswers } from "../db/with-database.ts"
+import { makeDirectory } from "../make-directory.ts"
 import { buildAll } from "./builds.ts"
 import { Child } from "./child.ts"
 import { type DevIdentity, ensureDevIdentity } from "./dev-identity.ts"
@@ -57,7 +58,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
 
 function makeHome(home: string): void {
   try {
-    mkdirSync(home, { recursive: true, mode: 0o700 })
+    makeDirectory(home)
   } catch (error) {
     const why = error instanceof Error && "code" in error ? error.code : error
     throw new Error(
