@@ -19,8 +19,11 @@ export async function freePorts(count: number): Promise<number> {
 /** Throws a sentence that ends with `next` unless a port of 127.0.0.1 can be listened on. `whose` names its use. */
 export async function assertFree(port: number, whose: string, next: string): Promise<void> {
   const code = await bindError(port)
-  if (code === null) return
   const name = whose ? `Port ${port}, for ${whose},` : `Port ${port}`
+  if (code === null && (await isBlocked(port))) {
+    throw new Error(`${name} belongs to another protocol: browsers refuse to open it. ${next}`)
+  }
+  if (code === null) return
   if (code === "EACCES") {
     throw new Error(`${name} is not open to this account, as most ports below 1024 are. ${next}`)
   }
@@ -30,6 +33,18 @@ export async function assertFree(port: number, whose: string, next: string): Pro
 /** Whether a port of 127.0.0.1 can be listened on. */
 async function isFree(port: number): Promise<boolean> {
   return (await bindError(port)) === null
+}
+
+/** Whether browsers and fetch keep away from a port, as from mail's and chat's; nobody listens on it. */
+async function isBlocked(port: number): Promise<boolean> {
+  try {
+    await fetch(`http://127.0.0.1:${port}`, { signal: AbortSignal.timeout(PROBE_DEADLINE_MS) })
+    return false
+  } catch (error) {
+    return (
+      error instanceof Error && error.cause instanceof Error && error.cause.message === "bad port"
+    )
+  }
 }
 
 /** The system's code for why a port of 127.0.0.1 cannot be listened on; null when it can. */
